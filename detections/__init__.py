@@ -1,0 +1,9 @@
+"""All detections, in the order in which they run."""
+
+from detections import new_external_connection, new_internal_connection
+from detections.detection import Detection
+
+ALL: tuple[Detection, ...] = (
+    new_internal_connection.DETECTION,
+    new_external_connection.DETECTION,
+)

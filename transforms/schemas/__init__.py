@@ -1,0 +1,36 @@
+"""The tables' contracts: columns, keys and partitions, each stated once. Everything else is derived from them."""
+
+from transforms.schemas.bookkeeping import INGESTED_FILES, REJECTED_RECORDS, REOPENED_HOURS, RUNS
+from transforms.schemas.findings import ALERTS, FUNCTION_BASELINES, OBSERVATIONS
+from transforms.schemas.flows import COVERAGE, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS
+from transforms.schemas.leases import FUNCTION_CONFIGS, INTERFACES, IP_LEASES
+from transforms.schemas.sources import (
+    CLOUDTRAIL_EVENTS,
+    FLOW_LOGS,
+    FUNCTION_METRICS,
+    FUNCTION_SNAPSHOTS,
+    INTERFACE_SNAPSHOTS,
+)
+from transforms.schemas.table import Table
+
+ALL: tuple[Table, ...] = (
+    FLOW_LOGS,
+    CLOUDTRAIL_EVENTS,
+    INTERFACE_SNAPSHOTS,
+    FUNCTION_SNAPSHOTS,
+    FUNCTION_METRICS,
+    REJECTED_RECORDS,
+    INGESTED_FILES,
+    INTERFACES,
+    FUNCTION_CONFIGS,
+    IP_LEASES,
+    FUNCTION_FLOWS,
+    FUNCTION_ACTIVITY_HOURLY,
+    COVERAGE,
+    FUNCTION_BASELINES,
+    OBSERVATIONS,
+    ALERTS,
+    REOPENED_HOURS,
+    RUNS,
+)
+"""Every table, in the order in which data moves through them."""

@@ -1,0 +1,39 @@
+"""A function talks to an internal resource that it never talked to."""
+
+from pyspark.sql import DataFrame
+
+from detections.connections import new_connections
+from detections.detection import Detection
+
+
+def detect(judged: DataFrame, expected: DataFrame) -> DataFrame:
+    """`observations` of new internal peers."""
+    return new_connections(judged, expected, "new_internal_connection", internal=True)
+
+
+DETECTION = Detection(
+    id="new_internal_connection",
+    title="New internal connection",
+    severity="high",
+    technique="T1046 Network Service Discovery",
+    attack_version="19",
+    tables=("function_activity_hourly", "function_baselines"),
+    history_days=7,
+    false_positives=(
+        "A deployment that added a dependency: look for UpdateFunctionCode in cloudtrail_events in the hour before.",
+        "A database that failed over to an address which no snapshot has named yet.",
+    ),
+    blind_spots=(
+        "Functions outside a VPC have no flow logs.",
+        "A peer that another function on the same interface normally talks to explains the connection.",
+        "Anything done in the first days is learned as normal.",
+    ),
+    runbook=(
+        "Read `summary`, and in function_flows the row whose conversation_id is `evidence`, ± 1 hour: "
+        "were bytes_in received, or was it rejected?",
+        "Look for Update events of the function (`functions`) in cloudtrail_events in the day before opened_at: "
+        "a release that its owner confirms ends it here.",
+        "Otherwise take the function out of service and look at the peer (`peer_name`) from opened_at onward.",
+    ),
+    detect=detect,
+)

@@ -1,0 +1,78 @@
+"""The queue of hours to compute again, and conditions over hours.
+
+A job that finds that an hour has changed writes it to `reopened_hours` for the next job *before* it
+commits the change, and a job takes an hour off the queue only *after* its own commit. A kill in between
+costs some work twice, and never a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.storage import Lake
+from transforms.schemas import REOPENED_HOURS
+
+HOUR = timedelta(hours=1)
+
+
+def reopen(lake: Lake, job: str, hours: Iterable[datetime]) -> None:
+    """Queue hours for a job; those already queued stay once."""
+    rows = [(job, hour) for hour in sorted(set(hours))]
+    if rows:
+        lake.insert_new(REOPENED_HOURS, lake.spark.createDataFrame(rows, "job string, hour timestamp"))
+
+
+def reopened(lake: Lake, job: str, before: datetime) -> list[datetime]:
+    """The job's queued hours before an instant, in order."""
+    queued = lake.read(REOPENED_HOURS).where((F.col("job") == job) & (F.col("hour") < F.lit(before)))
+    return sorted(collect_hours(queued))
+
+
+def close(lake: Lake, job: str, hours: Iterable[datetime]) -> None:
+    """Take hours off a job's queue."""
+    rows = [(job, hour) for hour in hours]
+    if rows:
+        lake.delete_matching(REOPENED_HOURS, lake.spark.createDataFrame(rows, "job string, hour timestamp"))
+
+
+def collect_hours(frame: DataFrame) -> list[datetime]:
+    """The distinct values of the column `hour` as UTC datetimes."""
+    # Seconds, because the two engines disagree on the zone of a collected timestamp.
+    rows = frame.select(F.unix_timestamp("hour").alias("s")).distinct().collect()
+    return [datetime.fromtimestamp(row.s, UTC) for row in rows]
+
+
+def spans(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """Neighbouring hours joined: 10, 11 and 14 o'clock → [10, 12) and [14, 15)."""
+    joined: list[tuple[datetime, datetime]] = []
+    for hour in sorted(set(hours)):
+        if joined and joined[-1][1] == hour:
+            joined[-1] = (joined[-1][0], hour + HOUR)
+        else:
+            joined.append((hour, hour + HOUR))
+    return joined
+
+
+def in_spans(column: str, parts: list[tuple[datetime, datetime]], margin: timedelta = timedelta(0)) -> str:
+    """A SQL condition: the time column lies in one of the spans, widened by the margin, and `date` accordingly."""
+    low, high = parts[0][0] - margin, parts[-1][1] + margin
+    times = " OR ".join(
+        f"({column} >= TIMESTAMP '{sql_time(start - margin)}' AND {column} < TIMESTAMP '{sql_time(end + margin)}')"
+        for start, end in parts
+    )
+    return f"date >= DATE '{low.date()}' AND date <= DATE '{high.date()}' AND ({times})"
+
+
+def on_dates(column: str, days: Iterable[date]) -> str:
+    """A SQL condition: the date column is one of the days."""
+    listed = ", ".join(f"DATE '{day.isoformat()}'" for day in sorted(set(days)))
+    return f"{column} IN ({listed})"
+
+
+def sql_time(moment: datetime) -> str:
+    """An instant as a SQL timestamp literal's text, UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

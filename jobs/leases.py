@@ -1,0 +1,35 @@
+"""Job: who held which address, when. Snapshots and CloudTrail → interfaces, function_configs, ip_leases."""
+
+from __future__ import annotations
+
+from pyspark.sql import functions as F
+
+from conf.settings import Settings
+from jobs import hours
+from jobs.storage import Lake
+from jobs.window import Window
+from transforms import leases
+from transforms.schemas import (
+    CLOUDTRAIL_EVENTS,
+    FUNCTION_CONFIGS,
+    FUNCTION_SNAPSHOTS,
+    INTERFACE_SNAPSHOTS,
+    INTERFACES,
+    IP_LEASES,
+)
+
+# What moves boundaries; everything else in CloudTrail need not be read.
+_EVENTS = F.col("event_source").isin("ec2.amazonaws.com", "lambda.amazonaws.com")
+
+
+def run(lake: Lake, settings: Settings, window: Window) -> str:
+    """Build the three tables anew from all that was ingested; hours whose leases changed are attributed again."""
+    del settings, window  # a lease has no window: evidence of today may move a boundary of yesterday
+    events = lake.read(CLOUDTRAIL_EVENTS).where(_EVENTS)
+    lake.overwrite(INTERFACES, leases.interfaces(lake.read(INTERFACE_SNAPSHOTS), events))
+    lake.overwrite(FUNCTION_CONFIGS, leases.function_configs(lake.read(FUNCTION_SNAPSHOTS), events))
+    after = leases.ip_leases(lake.read(INTERFACES), lake.read(FUNCTION_CONFIGS))
+    changed = hours.collect_hours(leases.changed_hours(lake.read(IP_LEASES), after))
+    hours.reopen(lake, "attribute", changed)
+    lake.overwrite(IP_LEASES, after)
+    return f"{len(changed):,} hours with changed leases"

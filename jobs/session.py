@@ -1,0 +1,105 @@
+"""The engines: the same PySpark code on Sail (embedded, no Java) or on Apache Spark."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import SparkSession
+
+from jobs.errors import LeaseholdError
+
+ENGINES = ("sail", "spark")
+
+
+def missing_for(engine: str) -> str | None:
+    """What this machine lacks to run the engine, with the remedy; None when it is ready."""
+    if engine == "sail":
+        return None
+    if importlib.util.find_spec("delta") is None:
+        return "delta-spark is not installed: run `make install`"
+    if not _java_runs():
+        return "Java is not installed: Spark 4 needs Java 17 or newer (package openjdk-17-jre-headless)"
+    return None
+
+
+@contextmanager
+def session(engine: str = "sail", master: str = "local[*]") -> Iterator[SparkSession]:
+    """A Spark session on the engine, in UTC; stopped at the end.
+
+    Raises LeaseholdError when the engine is unknown or cannot run here, saying what to install.
+    """
+    if engine not in ENGINES:
+        raise LeaseholdError(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
+    lack = missing_for(engine)
+    if lack:
+        raise LeaseholdError(f"the engine {engine!r} cannot run here. {lack}")
+    # Where dates become Python objects they are in the process's zone: keep one zone everywhere.
+    os.environ["TZ"] = "UTC"
+    if engine == "sail":
+        yield from _sail()
+    else:
+        yield from _spark(master)
+
+
+def _sail() -> Iterator[SparkSession]:
+    os.environ.setdefault("RUST_LOG", "error")
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer(port=0)
+    server.start(background=True)
+    _, port = server.listening_address
+    spark = SparkSession.builder.remote(f"sc://localhost:{port}").create()
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    try:
+        yield spark
+    finally:
+        spark.stop()
+        server.stop()
+
+
+def _spark(master: str) -> Iterator[SparkSession]:
+    from delta import configure_spark_with_delta_pip
+
+    # Workers must run this Python, whatever is first on the PATH.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = (
+        SparkSession.builder.appName("leasehold")
+        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
+        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.ui.showConsoleProgress", "false")
+    )
+    if master:
+        builder = builder.master(master)
+    if master.startswith("local"):
+        # On one machine: no ports to the outside, and small tables, which few tasks finish soonest.
+        builder = (
+            builder.config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.ui.enabled", "false")
+            .config("spark.sql.shuffle.partitions", "2")
+            .config("spark.default.parallelism", "2")
+            .config("spark.databricks.delta.snapshotPartitions", "2")
+            .config("spark.driver.memory", os.environ.get("LEASEHOLD_DRIVER_MEMORY", "2g"))
+            .config("spark.driver.extraJavaOptions", "-Duser.timezone=UTC")
+            .config("spark.log.level", "ERROR")
+        )
+    spark = configure_spark_with_delta_pip(builder).getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def _java_runs() -> bool:
+    java = os.path.join(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
+    if not shutil.which(java):
+        return False
+    return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0

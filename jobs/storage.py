@@ -1,0 +1,112 @@
+"""The lake: Delta tables under one root. The only module that knows Delta.
+
+Both engines write through plain DataFrame writes and SQL `MERGE`. Array columns are for tables that
+are only appended to: Sail 0.7 cannot rewrite part of a table that has one (the element's field name
+differs between its own plan and the file).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import deltalake
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from transforms.schemas.table import Table
+
+# Athena reads Delta reader version 1; platforms override these defaults, so they are said.
+_PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    "delta.checkpointPolicy": "classic",
+}
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The tables below `root`, as one engine sees them."""
+
+    spark: SparkSession
+    root: str
+
+    def path(self, table: Table) -> str:
+        """Where the table is, as a URI or an absolute path."""
+        base = self.root if "://" in self.root else str(Path(self.root).resolve())
+        return f"{base}/{table.name}"
+
+    def create(self, tables: Iterable[Table]) -> None:
+        """Make the tables that do not exist, empty, with their comments, at reader 1 / writer 2."""
+        for table in tables:
+            deltalake.DeltaTable.create(
+                self.path(table),
+                schema=deltalake.Schema.from_json(_schema_json(table.schema)),
+                mode="ignore",
+                partition_by=[table.partition_by] if table.partition_by else None,
+                name=table.name,
+                description=table.doc,
+                configuration=dict(_PROPERTIES),
+            )
+
+    def read(self, table: Table) -> DataFrame:
+        """The whole table; filter on its partition column to read less."""
+        return self.spark.read.format("delta").load(self.path(table))
+
+    def append(self, table: Table, frame: DataFrame) -> None:
+        """Add rows in one commit."""
+        table.conform(frame).write.format("delta").mode("append").save(self.path(table))
+
+    def overwrite(self, table: Table, frame: DataFrame) -> None:
+        """Replace the whole table in one commit."""
+        table.conform(frame).write.format("delta").mode("overwrite").save(self.path(table))
+
+    def replace(self, table: Table, condition: str, frame: DataFrame) -> None:
+        """Replace the rows that meet `condition` (SQL) by those of `frame` that do, in one commit.
+
+        The frame is filtered here because Sail, unlike Spark, would take rows outside the condition.
+        """
+        rows = table.conform(frame).where(condition)
+        rows.write.format("delta").mode("overwrite").option("replaceWhere", condition).save(self.path(table))
+
+    def upsert(self, table: Table, frame: DataFrame) -> None:
+        """Insert the rows, or replace those with the same key, in one commit."""
+        self._merge(table, frame, table.key, "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
+
+    def insert_new(self, table: Table, frame: DataFrame) -> None:
+        """Insert the rows whose key is not there yet, in one commit."""
+        self._merge(table, frame, table.key, "WHEN NOT MATCHED THEN INSERT *")
+
+    def delete_matching(self, table: Table, keys: DataFrame) -> None:
+        """Delete the rows whose values are in `keys`, by its columns, in one commit."""
+        self._merge(table, keys, keys.columns, "WHEN MATCHED THEN DELETE")
+
+    def delete_where(self, table: Table, condition: str) -> None:
+        """Delete the rows that meet the SQL condition, in one commit."""
+        self.spark.sql(f"DELETE FROM delta.`{self.path(table)}` WHERE {condition}").collect()
+
+    def _merge(self, table: Table, frame: DataFrame, on: Iterable[str], clauses: str) -> None:
+        view = f"merge_into_{table.name}"
+        frame.createOrReplaceTempView(view)
+        condition = " AND ".join(f"t.{column} = s.{column}" for column in on)
+        self.spark.sql(f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {condition} {clauses}").collect()
+        self.spark.catalog.dropTempView(view)
+
+
+def exists(root: str, table: Table) -> bool:
+    """Is the table there?"""
+    base = root if "://" in root else str(Path(root).resolve())
+    return deltalake.DeltaTable.is_deltatable(f"{base}/{table.name}")
+
+
+def protocol(path: str) -> tuple[int, int]:
+    """A table's (reader, writer) protocol versions."""
+    versions = deltalake.DeltaTable(path).protocol()
+    return versions.min_reader_version, versions.min_writer_version
+
+
+def _schema_json(schema: StructType) -> str:
+    # Spark's and Delta's JSON forms of a schema agree for the types used here.
+    return json.dumps(json.loads(schema.json()))

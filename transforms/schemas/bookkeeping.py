@@ -1,0 +1,66 @@
+"""Tables about the work itself: what was read, what could not be, what must be computed again, what ran."""
+
+from transforms.schemas.table import Table, columns
+
+INGESTED_FILES = Table(
+    name="ingested_files",
+    job="ingest",
+    key=("source_file",),
+    doc="One raw object taken in, or passed over with a reason.",
+    schema=columns(
+        ("source_file", "string", "path below the raw folder"),
+        ("kind", "string", "vpc_flow_logs, cloudtrail, describe_network_interfaces, …; skipped files keep NULL"),
+        ("etag", "string", "MD5 of the content"),
+        ("stat", "string", "size and time of change when read: spares reading an unchanged file again"),
+        ("file_time", "timestamp", "the time in the file's name (UTC); NULL when it has none"),
+        ("state", "string", "started (a crash left it half done), done, skipped"),
+        ("reason", "string", "why it was skipped"),
+        ("records", "bigint", "good records taken from it"),
+        ("rejected", "bigint", "records that could not be read"),
+        ("min_time", "timestamp", "earliest event time in it"),
+        ("max_time", "timestamp", "latest event time in it"),
+    ),
+)
+
+REJECTED_RECORDS = Table(
+    name="rejected_records",
+    job="ingest",
+    key=("source_file", "line"),
+    doc="One record that could not be read, with the reason.",
+    schema=columns(
+        ("source_file", "string", "path below the raw folder"),
+        ("kind", "string", "what the file was read as"),
+        ("line", "bigint", "line in the decompressed file from 1, or the record's index from 1 in JSON"),
+        ("text", "string", "the record as it stood; invalid UTF-8 is escaped, long text is cut"),
+        ("reason", "string", "why it could not be read"),
+    ),
+)
+
+REOPENED_HOURS = Table(
+    name="reopened_hours",
+    job="ingest, leases, attribute, baseline",
+    key=("job", "hour"),
+    doc="A queue: the hours that a job must compute again, because late data or a changed lease touches them.",
+    schema=columns(
+        ("job", "string", "who has to work: attribute, baseline or detect"),
+        ("hour", "timestamp", "start of the hour (UTC)"),
+    ),
+)
+
+RUNS = Table(
+    name="runs",
+    job="every job",
+    key=("run_id",),
+    doc="One job run. The only table that knows the wall clock.",
+    schema=columns(
+        ("run_id", "string", "random"),
+        ("job", "string", "ingest, leases, attribute, baseline or detect"),
+        ("window_start", "timestamp", "from (event time, UTC)"),
+        ("window_end", "timestamp", "until, exclusive"),
+        ("engine", "string", "sail or spark"),
+        ("started_at", "timestamp", "wall clock"),
+        ("seconds", "double", "duration"),
+        ("outcome", "string", "done, or the error's first line"),
+        ("note", "string", "what it did, in words"),
+    ),
+)

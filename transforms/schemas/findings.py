@@ -1,0 +1,97 @@
+"""What is normal, and what was not."""
+
+from transforms.schemas.table import Table, columns
+
+_PEER = (
+    ("peer_kind", "string", "what the peer is"),
+    ("peer_name", "string", "its name"),
+    ("peer_internal", "boolean", "inside the account's networks"),
+    ("peer_port", "int", "its port"),
+    ("protocol", "int", "IANA number"),
+)
+
+FUNCTION_BASELINES = Table(
+    name="function_baselines",
+    job="baseline",
+    key=("as_of_date", "account_id", "region", "function_name", "peer_kind", "peer_name", "peer_port", "protocol"),
+    partition_by="as_of_date",
+    doc="What a function normally does, as known at the start of as_of_date.",
+    schema=columns(
+        ("as_of_date", "date", "knows the activity of the days before this one"),
+        ("account_id", "string", "account"),
+        ("region", "string", "region"),
+        ("function_name", "string", "function"),
+        *_PEER,
+        ("first_seen", "date", "first day with this peer"),
+        ("last_seen", "date", "last day with it"),
+        ("days_seen", "bigint", "days with it since first_seen"),
+        ("status", "string", "normal, or flagged: it was new when the function was already well known"),
+        ("learned_from", "date", "the function's first known day"),
+        ("days_learned", "bigint", "days with any activity of the function"),
+        ("unseen_mass", "double", "Good-Turing: the probability that a peer-day is with a peer never seen before"),
+    ),
+)
+
+OBSERVATIONS = Table(
+    name="observations",
+    job="detect",
+    key=("detection_id", "account_id", "region", "functions", "peer_kind", "peer_name", "peer_port", "protocol", "date"),
+    partition_by="date",
+    doc="One detection's finding on one day, with its evidence.",
+    schema=columns(
+        ("detection_id", "string", "which detection"),
+        ("account_id", "string", "account"),
+        ("region", "string", "region"),
+        ("functions", "string", "the function; several, joined by a comma, when they share the interface"),
+        *_PEER,
+        ("first_time", "timestamp", "first conversation of the day"),
+        ("last_time", "timestamp", "last one"),
+        ("conversations", "bigint", "conversation windows"),
+        ("bytes_out", "bigint", "sent"),
+        ("bytes_in", "bigint", "received"),
+        ("peer_addr", "string", "the peer's address in the first conversation"),
+        ("local_addr", "string", "the function's address in it"),
+        ("evidence", "string", "conversation_id of the first conversation, in function_flows"),
+        ("expected", "string", "the peers of the same sort that are normal, in words"),
+        ("expected_peers", "bigint", "how many they are"),
+        ("baseline_from", "date", "learned from"),
+        ("baseline_to", "date", "learned until (exclusive)"),
+        ("baseline_days", "bigint", "days with activity in it"),
+        ("unseen_mass", "double", "how ready the function is to talk to strangers, 0 to 1"),
+        ("date", "date", "day (UTC)"),
+    ),
+)
+
+ALERTS = Table(
+    name="alerts",
+    job="detect",
+    key=("alert_id",),
+    doc="One alert with its life.",
+    schema=columns(
+        ("alert_id", "string", "stable: the same finding has the same id in every run"),
+        ("detection_id", "string", "which detection"),
+        ("title", "string", "the detection's title"),
+        ("severity", "string", "low, medium or high"),
+        ("technique", "string", "MITRE ATT&CK technique"),
+        ("status", "string", "open, or closed when it has stopped"),
+        ("account_id", "string", "account"),
+        ("region", "string", "region"),
+        ("functions", "string", "the function, or the candidates"),
+        *_PEER,
+        ("opened_at", "timestamp", "first conversation"),
+        ("updated_at", "timestamp", "last conversation"),
+        ("closed_at", "timestamp", "when it was quiet long enough; NULL while open"),
+        ("days", "bigint", "days on which it was seen"),
+        ("conversations", "bigint", "conversation windows"),
+        ("bytes_out", "bigint", "sent"),
+        ("bytes_in", "bigint", "received"),
+        ("summary", "string", "what was seen and what was expected, in words"),
+        ("expected", "string", "the normal peers at the opening"),
+        ("baseline_from", "date", "learned from"),
+        ("baseline_to", "date", "learned until (exclusive)"),
+        ("baseline_days", "bigint", "days with activity in it"),
+        ("peer_addr", "string", "the peer's address in the first conversation"),
+        ("local_addr", "string", "the function's address in it"),
+        ("evidence", "string", "conversation_id of the first conversation, in function_flows"),
+    ),
+)
