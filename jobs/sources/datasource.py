@@ -1,0 +1,156 @@
+"""The Spark side of the readers: files go to partitions, batches to the engine, receipts to a folder.
+
+Options of each format: `files` (JSON: [[path to open, path to record, bytes], …]), `receipts` (folder),
+`partitions` (default 2); of `snapshots` also `operation`. The caller decides which files: a reader lists nothing.
+
+Every partition leaves one Parquet receipt that says what became of its files, so that nobody has to read
+them again to learn what was bad. Its name depends on the partition alone: a retried task overwrites its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+from pyspark.sql.types import StructType
+
+from jobs.sources.cloudtrail_json import read_cloudtrail
+from jobs.sources.files import Receipt
+from jobs.sources.flow_log_text import read_flow_log
+from jobs.sources.snapshot_json import TABLES, read_snapshot
+from transforms.schemas.sources import CLOUDTRAIL_EVENTS, FLOW_LOGS
+
+_RECEIPT = pa.schema(
+    [
+        ("source_file", pa.string()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+        ("records", pa.int64()),
+        ("rejected", pa.list_(pa.struct([("line", pa.int64()), ("text", pa.string()), ("reason", pa.string())]))),
+        ("min_time", pa.timestamp("us", "UTC")),
+        ("max_time", pa.timestamp("us", "UTC")),
+    ]
+)
+
+
+def register(spark: SparkSession) -> None:
+    """Make the three formats known to the session."""
+    for source in (VpcFlowLogs, CloudTrail, Snapshots):
+        spark.dataSource.register(source)
+
+
+def read_receipts(folder: str) -> pa.Table:
+    """What the readers did: one row a file, sorted."""
+    parts = [pq.read_table(p, schema=_RECEIPT) for p in sorted(Path(folder).glob("*.parquet"))]
+    return pa.concat_tables([_RECEIPT.empty_table(), *parts]).sort_by("source_file")
+
+
+class _Files(InputPartition):
+    def __init__(self, index: int, files: list[tuple[str, str]]) -> None:
+        super().__init__(index)
+        self.index = index
+        self.files = files
+
+
+class _Reader(DataSourceReader):
+    def __init__(self, source: str, options: dict[str, str]) -> None:
+        self.source = source
+        self.operation = options.get("operation", "")
+        self.receipts = options["receipts"]
+        self.files: list[tuple[str, str, int]] = [tuple(f) for f in json.loads(options["files"])]
+        self.count = int(options.get("partitions", "2"))
+
+    def partitions(self) -> list[InputPartition]:
+        """The files dealt out by size, so that no partition has all the large ones."""
+        parts: list[list[tuple[str, str]]] = [[] for _ in range(max(1, min(self.count, len(self.files))))]
+        weights = [0] * len(parts)
+        for path, recorded, size in sorted(self.files, key=lambda f: (-f[2], f[1])):
+            lightest = weights.index(min(weights))
+            parts[lightest].append((path, recorded))
+            weights[lightest] += size + 1
+        return [_Files(i, sorted(part, key=lambda f: f[1])) for i, part in enumerate(parts)]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        assert isinstance(partition, _Files)
+        receipts = []
+        for path, recorded in partition.files:
+            receipt = Receipt(recorded)
+            yield from self._read_file(path, recorded, receipt)
+            receipts.append(receipt)
+        _write(receipts, Path(self.receipts) / f"{self.source}{self.operation}-{partition.index}.parquet")
+
+    def _read_file(self, path: str, recorded: str, receipt: Receipt) -> Iterator[pa.RecordBatch]:
+        if self.source == "vpc_flow_logs":
+            return read_flow_log(path, recorded, receipt)
+        if self.source == "cloudtrail":
+            return read_cloudtrail(path, recorded, receipt)
+        return read_snapshot(self.operation, path, recorded, receipt)
+
+
+class VpcFlowLogs(DataSource):
+    """Text VPC flow logs of any format: `flow_logs`."""
+
+    @classmethod
+    def name(cls) -> str:
+        return "vpc_flow_logs"
+
+    def schema(self) -> StructType:
+        return _plain(FLOW_LOGS.schema)
+
+    def reader(self, schema: StructType) -> DataSourceReader:
+        del schema
+        return _Reader(self.name(), dict(self.options))
+
+
+class CloudTrail(DataSource):
+    """CloudTrail log files: `cloudtrail_events`, not yet de-duplicated."""
+
+    @classmethod
+    def name(cls) -> str:
+        return "cloudtrail"
+
+    def schema(self) -> StructType:
+        return _plain(CLOUDTRAIL_EVENTS.schema)
+
+    def reader(self, schema: StructType) -> DataSourceReader:
+        del schema
+        return _Reader(self.name(), dict(self.options))
+
+
+class Snapshots(DataSource):
+    """Stored answers of one AWS operation."""
+
+    @classmethod
+    def name(cls) -> str:
+        return "snapshots"
+
+    def schema(self) -> StructType:
+        return _plain(TABLES[self.options["operation"]].schema)
+
+    def reader(self, schema: StructType) -> DataSourceReader:
+        del schema
+        return _Reader(self.name(), dict(self.options))
+
+
+def _plain(schema: StructType) -> StructType:
+    """Without comments: the engines compare a reader's schema with its batches'."""
+    return StructType([type(f)(f.name, f.dataType, True) for f in schema.fields])
+
+
+def _write(receipts: list[Receipt], path: Path) -> None:
+    rows = [
+        {
+            **{name: getattr(r, name) for name in _RECEIPT.names if name != "rejected"},
+            "rejected": [{"line": b.line, "text": b.text, "reason": b.reason} for b in r.rejected],
+        }
+        for r in receipts
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".half")
+    pq.write_table(pa.Table.from_pylist(rows, schema=_RECEIPT), half)
+    half.replace(path)
