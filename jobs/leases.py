@@ -19,13 +19,13 @@ from transforms.schemas import (
 )
 
 # What moves boundaries; everything else in CloudTrail need not be read.
-_EVENTS = F.col("event_source").isin("ec2.amazonaws.com", "lambda.amazonaws.com")
+_EVENT_SOURCES = ("ec2.amazonaws.com", "lambda.amazonaws.com")
 
 
 def run(lake: Lake, settings: Settings, window: Window) -> str:
     """Build the three tables anew from all that was ingested; hours whose leases changed are attributed again."""
     del settings, window  # a lease has no window: evidence of today may move a boundary of yesterday
-    events = lake.read(CLOUDTRAIL_EVENTS).where(_EVENTS)
+    events = lake.read(CLOUDTRAIL_EVENTS).where(F.col("event_source").isin(*_EVENT_SOURCES))
     lake.overwrite(INTERFACES, leases.interfaces(lake.read(INTERFACE_SNAPSHOTS), events))
     lake.overwrite(FUNCTION_CONFIGS, leases.function_configs(lake.read(FUNCTION_SNAPSHOTS), events))
     after = leases.ip_leases(lake.read(INTERFACES), lake.read(FUNCTION_CONFIGS))
