@@ -103,3 +103,8 @@ def _java_runs() -> bool:
     if not shutil.which(java):
         return False
     return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    # For the Makefile: prints what is lacking, or nothing.
+    print(missing_for(sys.argv[1]) or "", end="")

@@ -1,0 +1,59 @@
+# What the README's commands do. `make help` lists them.
+
+PYTHON ?= python3
+ENGINE ?= sail
+DEMO ?= demo
+
+UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
+RUN := .venv/bin/python -m
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-sail test-spark check format dist clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.boot/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Leasehold needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .boot || { echo "Python's venv module is incomplete: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
+	@.boot/bin/pip install --quiet uv
+
+# Stamped, so that only a changed lock file costs anything.
+.venv/.installed: pyproject.toml uv.lock | $(filter .boot/bin/uv,$(UV))
+	$(UV) sync --frozen --extra spark --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
+	@touch $@
+
+install: .venv/.installed ## install everything into .venv (demo and test do it themselves)
+
+demo: install ## simulate a small account, run the pipeline, show the alerts  [ENGINE=spark] [DEMO=folder]
+	@.venv/bin/leasehold demo --engine $(ENGINE) --out $(DEMO)
+
+test: check test-sail test-spark ## lint, types, import contracts, and the tests on both engines
+
+check: install ## lint, types and import contracts
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	.venv/bin/lint-imports
+
+test-sail: install
+	$(RUN) pytest --engine sail
+
+# Without Java the Spark half cannot run: that is said last, and is an error where both are demanded.
+test-spark: install
+	@lack=$$($(RUN) jobs.session spark); \
+	if [ -z "$$lack" ]; then $(RUN) pytest --engine spark; \
+	elif [ -n "$(REQUIRE_BOTH)" ]; then echo "The Spark half of the tests cannot run: $$lack" >&2; exit 1; \
+	else echo; echo "The Spark half of the tests DID NOT RUN. $$lack, then run: make test-spark"; fi
+
+format: install ## format the code
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+dist: install ## build the wheel, and the same as .zip for spark-submit --py-files
+	$(UV) build --wheel --out-dir dist
+	@for wheel in dist/*.whl; do cp "$$wheel" "$${wheel%.whl}.zip"; done
+
+clean: ## remove what make and the demo made
+	rm -rf .boot .venv dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

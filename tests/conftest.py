@@ -1,0 +1,49 @@
+"""One engine per test process: Spark's client classes choose between Connect and the JVM once, for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.session import missing_for, session
+from jobs.sources import register
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engine", choices=("sail", "spark"), default="sail", help="engine of this run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both: starts both engines itself, as commands; run once, with --engine spark")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With Spark, only what the engine can change is run a second time."""
+    on_spark = config.getoption("engine") == "spark"
+    kept, dropped = [], []
+    for item in items:
+        needs_engine = "spark" in getattr(item, "fixturenames", ()) or "engine" in getattr(item, "fixturenames", ())
+        both = item.get_closest_marker("both") is not None
+        chosen = (needs_engine or both) if on_spark else not both
+        (kept if chosen else dropped).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=dropped)
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine of this run; an engine that cannot run here fails the tests instead of skipping them."""
+    name: str = request.config.getoption("engine")
+    lack = missing_for(name)
+    assert lack is None, lack
+    return name
+
+
+@pytest.fixture(scope="session")
+def spark(engine: str) -> Iterator[SparkSession]:
+    """A session on the engine of this run, in UTC, with the raw formats registered."""
+    with session(engine, "local[2]") as started:
+        register(started)
+        yield started
