@@ -9,34 +9,49 @@ from pyspark.sql import functions as F
 
 from conf.settings import Settings
 from jobs import hours
+from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms.baselines import Learning, daily_sightings, judge, next_baseline
 from transforms.schemas import FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES
+from transforms.schemas.table import Table
 
 _DAY = timedelta(days=1)
 
 
-def run(lake: Lake, settings: Settings, window: Window) -> str:
-    """Roll the baseline forward to the window's last midnight, from the earliest day that changed."""
+def run(lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
+    """Roll the baseline forward to the window's last midnight, from the earliest day that changed.
+
+    It ends a day after the last day with activity: nothing could be judged against a later one.
+    """
     reopened = hours.reopened(lake, "baseline", window.end)
-    changed = {hour.date() for hour in (*reopened, *window.hours())}
+    changed = {hour.date() for hour in (*reopened, *hours.of_window(lake, window))}
+    active = _span(lake, FUNCTION_ACTIVITY_HOURLY, "date")
+    if not changed or not active:
+        hours.close(lake, "baseline", reopened)
+        return "no activity to learn from"
     learning = learning_of(settings)
-    computed = _last_day(lake)
-    last = max(window.end.date(), computed or date.min)
-    first = _first_day(lake, min(changed))
-    rolled = 0
-    for day in _days(first, last):
+    known = _span(lake, FUNCTION_BASELINES, "as_of_date")
+    last = min(max(window.end.date(), known[1] if known else date.min), active[1] + _DAY)
+    # From the last day before with a baseline, so that a day without a run leaves no hole.
+    first = max(active[0], min(min(changed), known[1]) if known else active[0])
+    days = list(_days(first, last))
+    for done, day in enumerate(days):
+        progress(done, len(days))
         baseline = lake.read(FUNCTION_BASELINES).where(hours.on_dates("as_of_date", [day]))
         activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(hours.on_dates("date", [day]))
         judged = judge(daily_sightings(activity), baseline, learning)
         following = next_baseline(baseline, judged, day, learning)
         lake.replace(FUNCTION_BASELINES, hours.on_dates("as_of_date", [day + _DAY]), following)
-        rolled += 1
+    progress(len(days), len(days))
+    if known and (known[0] <= active[0] or known[1] > last):
+        # Left over from activity that turned out to be nobody's.
+        lake.delete_where(FUNCTION_BASELINES, f"as_of_date <= DATE '{active[0]}' OR as_of_date > DATE '{last}'")
     # A changed day changes the verdicts on every later one.
-    hours.reopen(lake, "detect", [datetime.combine(d, time(), UTC) for d in (*_days(min(changed), last), last)])
+    later = [datetime.combine(day, time(), UTC) for day in _days(min(changed), max(last, max(changed) + _DAY))]
+    hours.reopen(lake, "detect", later)
     hours.close(lake, "baseline", reopened)
-    return f"{rolled:,} days"
+    return f"{len(days):,} days"
 
 
 def learning_of(settings: Settings) -> Learning:
@@ -44,20 +59,10 @@ def learning_of(settings: Settings) -> Learning:
     return Learning(settings.min_history_days, settings.memory_days, settings.max_unseen_mass)
 
 
-def _first_day(lake: Lake, earliest: date) -> date:
-    """Where to begin: the last day before `earliest` with a baseline, so that a day without a run leaves no hole."""
-    row = (
-        lake.read(FUNCTION_BASELINES)
-        .where(F.col("as_of_date") <= F.lit(earliest.isoformat()).cast("date"))
-        .agg(F.max("as_of_date").alias("day"))
-        .first()
-    )
-    return row.day if row and row.day else earliest
-
-
-def _last_day(lake: Lake) -> date | None:
-    row = lake.read(FUNCTION_BASELINES).agg(F.max("as_of_date").alias("day")).first()
-    return row.day if row else None
+def _span(lake: Lake, table: Table, column: str) -> tuple[date, date] | None:
+    """The first and the last day in a table."""
+    row = lake.read(table).agg(F.min(column).alias("first"), F.max(column).alias("last")).first()
+    return (row["first"], row["last"]) if row and row["first"] else None
 
 
 def _days(first: date, end: date) -> Iterator[date]:

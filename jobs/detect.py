@@ -12,16 +12,17 @@ from conf.settings import Settings
 from detections.alerts import alerts
 from jobs import hours
 from jobs.baseline import learning_of
+from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms.baselines import daily_sightings, expected_peers, judge
 from transforms.schemas import ALERTS, FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES, OBSERVATIONS
 
 
-def run(lake: Lake, settings: Settings, window: Window) -> str:
+def run(lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
     """Run every detection over the days of the window and the reopened ones, then bring the alerts up to date."""
     reopened = hours.reopened(lake, "detect", window.end)
-    days = {hour.date() for hour in (*reopened, *window.hours())}
+    days = {hour.date() for hour in (*reopened, *hours.of_window(lake, window))}
     on_days = hours.on_dates("date", days)
     activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(on_days)
     baselines = lake.read(FUNCTION_BASELINES).where(hours.on_dates("as_of_date", days))
@@ -29,7 +30,9 @@ def run(lake: Lake, settings: Settings, window: Window) -> str:
     expected = expected_peers(baselines)
     found = [detection.detect(judged, expected) for detection in detections.ALL]
     observations = functools.reduce(DataFrame.unionByName, [OBSERVATIONS.conform(frame) for frame in found])
-    lake.replace(OBSERVATIONS, on_days, observations)
+    if days:
+        lake.replace(OBSERVATIONS, on_days, observations)
+    progress(1, 2)
 
     seen_until = lake.read(FUNCTION_ACTIVITY_HOURLY).agg(
         (F.max("hour") + F.expr("INTERVAL 1 HOUR")).alias("seen_until")
@@ -37,6 +40,7 @@ def run(lake: Lake, settings: Settings, window: Window) -> str:
     frame = alerts(lake.read(OBSERVATIONS), seen_until, detections.ALL, settings.close_after_days)
     lake.overwrite(ALERTS, frame)
     hours.close(lake, "detect", reopened)
+    progress(2, 2)
     row = lake.read(ALERTS).agg(F.count(F.lit(1)).alias("n"), F.count_if(F.col("status") == "open").alias("open")).first()
     assert row is not None
-    return f"{len(days):,} days, {row.n:,} alerts, {row.open:,} of them open"
+    return f"{len(days):,} days, {row['n']:,} alerts, {row['open']:,} of them open"

@@ -14,7 +14,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.storage import Lake
-from transforms.schemas import REOPENED_HOURS
+from jobs.window import Window
+from transforms.schemas import INGESTED_FILES, REOPENED_HOURS
 
 HOUR = timedelta(hours=1)
 
@@ -46,6 +47,17 @@ def collect_hours(frame: DataFrame) -> list[datetime]:
     return [datetime.fromtimestamp(row.s, UTC) for row in rows]
 
 
+def of_window(lake: Lake, window: Window) -> list[datetime]:
+    """The window's hours from which there are flow logs: a window may be wider than the data."""
+    flow_logs = lake.read(INGESTED_FILES).where((F.col("kind") == "vpc_flow_logs") & F.col("min_time").isNotNull())
+    row = flow_logs.agg(
+        F.unix_timestamp(F.min("min_time")).alias("first"), F.unix_timestamp(F.max("max_time")).alias("last")
+    ).first()
+    if row is None or row["first"] is None:
+        return []
+    return [h for h in window.hours() if row["first"] - 3_600 < h.timestamp() <= row["last"]]
+
+
 def spans(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
     """Neighbouring hours joined: 10, 11 and 14 o'clock → [10, 12) and [14, 15)."""
     joined: list[tuple[datetime, datetime]] = []
@@ -68,9 +80,17 @@ def in_spans(column: str, parts: list[tuple[datetime, datetime]], margin: timede
 
 
 def on_dates(column: str, days: Iterable[date]) -> str:
-    """A SQL condition: the date column is one of the days."""
-    listed = ", ".join(f"DATE '{day.isoformat()}'" for day in sorted(set(days)))
-    return f"{column} IN ({listed})"
+    """A SQL condition: the date column is one of the days. 3, 4 and 9 January → two ranges."""
+    ranges: list[tuple[date, date]] = []
+    for day in sorted(set(days)):
+        if ranges and ranges[-1][1] == day - timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    if not ranges:
+        return "FALSE"
+    parts = [f"({column} >= DATE '{a}' AND {column} <= DATE '{b}')" for a, b in ranges]
+    return " OR ".join(parts) if len(parts) == 1 else f"({' OR '.join(parts)})"
 
 
 def sql_time(moment: datetime) -> str:

@@ -1,44 +1,50 @@
 """Job: raw files into typed tables, each file exactly once.
 
-A batch of files goes through four commits: `started` rows, the records, the rejections, `done` rows. After a
-crash the files that are `started` are taken out of the tables and read again.
+A batch of files goes through five commits: `started` rows, the records, for CloudTrail the second copies
+out again, the rejections, `done` rows. After a crash the files that are `started` are taken out of the
+tables and read again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import tempfile
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from conf.settings import Settings
 from jobs import hours
 from jobs.errors import LeaseholdError
+from jobs.progress import Progress, quiet
+from jobs.raw_files import RawFile, listing, plan
 from jobs.sources import read_receipts
+from jobs.sources.arrow import arrow_schema
 from jobs.sources.classify import classify
-from jobs.sources.files import FileName
 from jobs.sources.snapshot_json import TABLES
 from jobs.storage import Lake
 from jobs.window import Window as RunWindow
+from transforms.attribution import ANSWER_SECONDS
 from transforms.schemas import CLOUDTRAIL_EVENTS, FLOW_LOGS, INGESTED_FILES, REJECTED_RECORDS
 from transforms.schemas.table import Table
 
-BATCH_FILES = 2_000
+BATCH_FILES = 4_000
 """Files per batch: bounds what a crash repeats, and gives progress."""
 
 _TABLE_OF: dict[str, Table] = {"vpc_flow_logs": FLOW_LOGS, "cloudtrail": CLOUDTRAIL_EVENTS, **TABLES}
-Entry = dict[str, Any]
-Progress = Callable[[int, int], None]
+_KNOWN = ("source_file", "kind", "etag", "stat", "file_time", "state", "copy_of", "min_time", "max_time")
+_ANSWER = timedelta(seconds=ANSWER_SECONDS)
+Row = dict[str, Any]
 
 
-def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = lambda _done, _all: None) -> str:
+def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = quiet) -> str:
     """Take in the files that belong to the window and are not in yet.
 
     Those are the files whose name carries a time from `lookback_days` before the window to
@@ -46,167 +52,136 @@ def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = 
     it gave before; a copy of a file under another name is skipped, and says of what.
     """
     root = Path(settings.raw)
-    if not root.is_dir():
-        raise LeaseholdError(f"there is no raw folder {settings.raw!r}: set `raw` in the settings, or --raw")
-    known = _known(lake)
-    entries = [
-        entry
-        for entry in _listing(root, known)
-        if _belongs(entry["file_time"], settings, window) and not _is_in(entry, known.get(entry["source_file"]))
-    ]
-    # A changed file, or one that a crash left half done: out with what it gave.
-    _withdraw(lake, [e for e in entries if e["source_file"] in known])
-    by_etag = {k["etag"]: path for path, k in sorted(known.items(), reverse=True) if k["state"] == "done"}
-    work, skipped = [], []
-    for entry in entries:
-        original = by_etag.get(entry["etag"], entry["source_file"])
-        kind, why = (None, f"the same content as {original}") if original != entry["source_file"] else _kind(root, entry)
-        if kind:
-            by_etag.setdefault(entry["etag"], entry["source_file"])
-            work.append({**entry, "kind": kind})
-        else:
-            skipped.append({**entry, "state": "skipped", "reason": why})
-    _record(lake, skipped)
-    done = 0
-    records = rejected = 0
-    for kind in _TABLE_OF:
-        of_kind = [entry for entry in work if entry["kind"] == kind]
-        for start in range(0, len(of_kind), BATCH_FILES):
-            batch = of_kind[start : start + BATCH_FILES]
-            counts = _take_in(lake, settings, kind, batch)
-            records, rejected = records + counts[0], rejected + counts[1]
-            done += len(batch)
-            progress(done, len(work))
-    return f"{len(work):,} files, {records:,} records, {rejected:,} rejected, {len(skipped):,} files skipped"
-
-
-def _known(lake: Lake) -> dict[str, Entry]:
-    columns = ("source_file", "kind", "etag", "stat", "state")
-    return {row["source_file"]: row for row in lake.read(INGESTED_FILES).select(*columns).toArrow().to_pylist()}
-
-
-def _listing(root: Path, known: dict[str, Entry]) -> Iterator[Entry]:
-    """Every raw file, in the order of its name's time; the content is hashed only if it may have changed."""
-    found = []
-    for path in root.rglob("*"):
-        if path.is_file() and not path.name.startswith("."):
-            recorded = path.relative_to(root).as_posix()
-            found.append((FileName.parse(recorded).time, recorded, path))
-    undated = datetime.min.replace(tzinfo=UTC)
-    for moment, recorded, path in sorted(found, key=lambda f: (f[0] or undated, f[1])):
-        status = path.stat()
-        stat = f"{status.st_size}-{status.st_mtime_ns}"
-        before = known.get(recorded)
-        yield {
-            "source_file": recorded,
-            "file_time": moment,
-            "stat": stat,
-            "path": str(path),
-            "bytes": status.st_size,
-            "etag": before["etag"] if before and before["stat"] == stat else None,
-        }
-
-
-def _belongs(moment: datetime | None, settings: Settings, window: RunWindow) -> bool:
-    if moment is None:
-        return True
     earliest = window.start - timedelta(days=settings.lookback_days)
-    return earliest <= moment < window.end + timedelta(hours=settings.lateness_hours)
+    latest = window.end + timedelta(hours=settings.lateness_hours)
+    todo = plan(listing(root, earliest, latest), _known(lake, earliest, latest), root)
+    _withdraw(lake, todo.withdraw)
+    kinds = {file.source_file: classify(str(root / file.source_file), file.source_file) for file in todo.read}
+    unknown = [file for file in todo.read if kinds[file.source_file][0] is None]
+    skipped = [_row(file, state="skipped", reason=f"the same content as {file.copy_of}") for file in todo.copies]
+    skipped += [_row(file, state="skipped", reason=kinds[file.source_file][1]) for file in unknown]
+    _record(lake, skipped)
+    done = records = rejected = 0
+    total = len(todo.read) - len(unknown)
+    for kind in _TABLE_OF:
+        files = [file for file in todo.read if kinds[file.source_file][0] == kind]
+        for start in range(0, len(files), BATCH_FILES):
+            batch = files[start : start + BATCH_FILES]
+            progress(done, total)
+            good, bad = _take_in(lake, root, kind, batch)
+            records, rejected, done = records + good, rejected + bad, done + len(batch)
+    progress(total, total)
+    return f"{total:,} files, {records:,} records, {rejected:,} rejected, {len(skipped):,} files skipped"
 
 
-def _is_in(entry: Entry, before: Entry | None) -> bool:
-    """Is this very content in the tables already? Sets the entry's etag."""
-    if entry["etag"] is None:
-        with open(entry["path"], "rb") as file:
-            entry["etag"] = hashlib.file_digest(file, "md5").hexdigest()
-    return before is not None and before["state"] != "started" and before["etag"] == entry["etag"]
+def _known(lake: Lake, earliest: datetime, latest: datetime) -> dict[str, RawFile]:
+    """What `ingested_files` says of the window's files, of those without a time, and of those half done."""
+    moment = F.col("file_time")
+    wanted = moment.isNull() | ((moment >= F.lit(earliest)) & (moment < F.lit(latest))) | (F.col("state") == "started")
+    rows = lake.read(INGESTED_FILES).where(wanted).select(*_KNOWN).toArrow().to_pylist()
+    return {row["source_file"]: RawFile(**row) for row in rows}
 
 
-def _kind(root: Path, entry: Entry) -> tuple[str | None, str]:
-    return classify(str(root / entry["source_file"]), entry["source_file"])
-
-
-def _withdraw(lake: Lake, entries: list[Entry]) -> None:
+def _withdraw(lake: Lake, files: list[RawFile]) -> None:
     """Delete what these files gave, and queue the hours that they touched."""
-    if not entries:
-        return
-    files = lake.spark.createDataFrame([(e["source_file"],) for e in entries], "source_file string")
-    before = lake.read(INGESTED_FILES).join(files, "source_file", "left_semi")
-    spans = before.where(F.col("kind") == "vpc_flow_logs").select("min_time", "max_time").toArrow().to_pylist()
-    hours.reopen(lake, "attribute", [h for s in spans if s["min_time"] for h in _hours(s["min_time"], s["max_time"])])
-    for table in (*_TABLE_OF.values(), REJECTED_RECORDS):
-        lake.delete_matching(table, files)
+    hours.reopen(lake, "attribute", _touched((f.min_time, f.max_time) for f in files if f.kind == "vpc_flow_logs"))
+    for kind in sorted({file.kind for file in files if file.kind}):
+        names = [(file.source_file,) for file in files if file.kind == kind]
+        keys = lake.spark.createDataFrame(names, "source_file string")
+        for table in (_TABLE_OF[kind], REJECTED_RECORDS):
+            lake.delete_matching(table, keys)
+    gone = [(file.source_file,) for file in files if file.state == "started"]
+    if gone:
+        # What is still there comes back as `started`; what has gone from the raw folder has left no trace.
+        lake.delete_matching(INGESTED_FILES, lake.spark.createDataFrame(gone, "source_file string"))
 
 
-def _take_in(lake: Lake, settings: Settings, kind: str, batch: list[Entry]) -> tuple[int, int]:
-    table = _TABLE_OF[kind]
-    _record(lake, [{**entry, "state": "started"} for entry in batch])
-    with tempfile.TemporaryDirectory(prefix="leasehold-receipts-") as folder:
-        reader = (
+def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile]) -> tuple[int, int]:
+    """Read one batch; returns how many records were good and how many were not."""
+    _record(lake, [_row(file, kind=kind, state="started") for file in batch])
+    # Beside the tables, because on a cluster the readers run on other machines than this.
+    folder = Path(lake.root) / "_receipts" / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    try:
+        frame = (
             lake.spark.read.format(kind if kind in ("vpc_flow_logs", "cloudtrail") else "snapshots")
             .option("operation", kind)
-            .option("receipts", folder)
-            .option("files", json.dumps([(e["path"], e["source_file"], e["bytes"]) for e in batch]))
+            .option("receipts", str(folder.resolve()))
+            .option("files", json.dumps([(str((root / f.source_file).resolve()), f.source_file, f.size) for f in batch]))
+            .load()
         )
-        frame = reader.load()
-        lake.append(table, _first_copies(lake, frame, settings) if table is CLOUDTRAIL_EVENTS else frame)
-        receipts = {row["source_file"]: row for row in read_receipts(folder).to_pylist()}
-    if set(receipts) != {entry["source_file"] for entry in batch}:
+        lake.append(_TABLE_OF[kind], frame)
+        receipts = {row["source_file"]: row for row in read_receipts(str(folder)).to_pylist()}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if set(receipts) != {file.source_file for file in batch}:
         raise LeaseholdError(f"{kind}: the reader left no receipt for some files; run the window again")
+    spans = [(receipt["min_time"], receipt["max_time"]) for receipt in receipts.values()]
+    if kind == "cloudtrail":
+        _drop_second_copies(lake, spans)
+    if kind == "vpc_flow_logs":
+        hours.reopen(lake, "attribute", _touched(spans))
     bad = [
-        (path, kind, r["line"], r["text"], r["reason"]) for path, receipt in receipts.items() for r in receipt["rejected"]
+        {"source_file": path, "kind": kind, **record} for path, receipt in receipts.items() for record in receipt["rejected"]
     ]
     if bad:
-        columns = "source_file string, kind string, line bigint, text string, reason string"
-        lake.append(REJECTED_RECORDS, lake.spark.createDataFrame(bad, columns))
-    if kind == "vpc_flow_logs":
-        touched = {h for r in receipts.values() if r["min_time"] for h in _hours(r["min_time"], r["max_time"])}
-        hours.reopen(lake, "attribute", touched)
-    finished = []
-    for entry in batch:
-        receipt = receipts[entry["source_file"]]
-        finished.append(
-            {
-                **entry,
-                "state": "done" if receipt["outcome"] == "read" else "skipped",
-                "rejected": len(receipt["rejected"]),
-                **{name: receipt[name] for name in ("reason", "records", "min_time", "max_time")},
-            }
-        )
-    _record(lake, finished)
-    return sum(f["records"] for f in finished), len(bad)
+        lake.append(REJECTED_RECORDS, _frame(lake, REJECTED_RECORDS, bad))
+    _record(lake, [_finished(file, kind, receipts[file.source_file]) for file in batch])
+    return sum(receipt["records"] for receipt in receipts.values()), len(bad)
 
 
-def _first_copies(lake: Lake, events: DataFrame, settings: Settings) -> DataFrame:
-    """CloudTrail delivers some events twice: keep the copy of the first file, and none that is in the lake."""
-    del settings
-    key = ["event_id", "account_id"]
-    order = Window.partitionBy(*key).orderBy(F.coalesce("delivered_at", "event_time"), "source_file", "source_line")
-    once = events.withColumn("copy", F.row_number().over(order)).where(F.col("copy") == 1).drop("copy")
-    present = lake.read(CLOUDTRAIL_EVENTS).select(*key)
-    # NULL accounts are equal here, too.
-    same = [F.col("n.event_id") == F.col("p.event_id"), F.col("n.account_id").eqNullSafe(F.col("p.account_id"))]
-    return once.alias("n").join(present.alias("p"), same[0] & same[1], "left_anti")
-
-
-def _hours(first: datetime, last: datetime) -> Iterator[datetime]:
-    hour = first.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    while hour <= last:
-        yield hour
-        hour += hours.HOUR
-
-
-def _record(lake: Lake, entries: list[Entry]) -> None:
-    if not entries:
+def _drop_second_copies(lake: Lake, spans: Iterable[tuple[datetime | None, datetime | None]]) -> None:
+    """CloudTrail delivers some events twice: keep the copy of the file that was delivered first."""
+    days = {d for first, last in spans if first and last for d in _days(first.date(), last.date())}
+    if not days:
         return
-    names = INGESTED_FILES.schema.names
-    arrow = pa.Table.from_pylist(
-        [{name: entry.get(name) for name in names} for entry in entries],
-        schema=pa.schema(
-            [
-                (f.name, {"string": pa.string(), "bigint": pa.int64()}.get(f.dataType.simpleString(), pa.timestamp("us", "UTC")))
-                for f in INGESTED_FILES.schema.fields
-            ]
-        ),
+    events = lake.read(CLOUDTRAIL_EVENTS).where(hours.on_dates("date", days))
+    order = Window.partitionBy("event_id", "account_id").orderBy(
+        F.coalesce("delivered_at", "event_time"), "source_file", "source_line"
     )
-    lake.upsert(INGESTED_FILES, INGESTED_FILES.conform(lake.spark.createDataFrame(arrow)))
+    later = events.withColumn("copy", F.row_number().over(order)).where(F.col("copy") > 1)
+    found = later.select("date", "source_file", "source_line").toArrow()
+    if found.num_rows:
+        lake.delete_matching(CLOUDTRAIL_EVENTS, lake.spark.createDataFrame(found))
+
+
+def _touched(spans: Iterable[tuple[datetime | None, datetime | None]]) -> set[datetime]:
+    """The hours between the times, and those so near that a reply may have been asked for in them."""
+    found: set[datetime] = set()
+    for first, last in spans:
+        if first and last:
+            hour = (first.astimezone(UTC) - _ANSWER).replace(minute=0, second=0, microsecond=0)
+            while hour <= last + _ANSWER:
+                found.add(hour)
+                hour += hours.HOUR
+    return found
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += timedelta(days=1)
+
+
+def _finished(file: RawFile, kind: str, receipt: Row) -> Row:
+    return _row(
+        file,
+        kind=kind,
+        state="done" if receipt["outcome"] == "read" else "skipped",
+        rejected=len(receipt["rejected"]),
+        **{name: receipt[name] for name in ("reason", "records", "min_time", "max_time")},
+    )
+
+
+def _row(file: RawFile, **more: Any) -> Row:
+    return {**asdict(file), **more}
+
+
+def _record(lake: Lake, rows: list[Row]) -> None:
+    if rows:
+        lake.upsert(INGESTED_FILES, _frame(lake, INGESTED_FILES, rows))
+
+
+def _frame(lake: Lake, table: Table, rows: list[Row]) -> Any:
+    """Rows as a frame of the table's columns; a missing key is NULL."""
+    return lake.spark.createDataFrame(pa.Table.from_pylist(rows, schema=arrow_schema(table.schema)))

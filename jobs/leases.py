@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 
 from conf.settings import Settings
 from jobs import hours
+from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms import leases
@@ -22,7 +23,7 @@ from transforms.schemas import (
 _EVENT_SOURCES = ("ec2.amazonaws.com", "lambda.amazonaws.com")
 
 
-def run(lake: Lake, settings: Settings, window: Window) -> str:
+def run(lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
     """Build the three tables anew from all that was ingested; hours whose leases changed are attributed again."""
     del settings, window  # a lease has no window: evidence of today may move a boundary of yesterday
     events = lake.read(CLOUDTRAIL_EVENTS).where(F.col("event_source").isin(*_EVENT_SOURCES))
@@ -32,4 +33,5 @@ def run(lake: Lake, settings: Settings, window: Window) -> str:
     changed = hours.collect_hours(leases.changed_hours(lake.read(IP_LEASES), after))
     hours.reopen(lake, "attribute", changed)
     lake.overwrite(IP_LEASES, after)
+    progress(1, 1)
     return f"{len(changed):,} hours with changed leases"

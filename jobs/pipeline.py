@@ -4,38 +4,52 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 import pyarrow as pa
 
 from conf.settings import Settings
 from jobs import attribute, baseline, detect, ingest, leases
+from jobs.errors import LeaseholdError
+from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms.schemas import ALL, RUNS
 
-Job = Callable[[Lake, Settings, Window], str]
 
-JOBS: tuple[tuple[str, Job], ...] = (
-    ("ingest", ingest.run),
-    ("leases", leases.run),
-    ("attribute", attribute.run),
-    ("baseline", baseline.run),
-    ("detect", detect.run),
-)
-"""Name and function, in the order in which data moves."""
+class Job(Protocol):
+    """What a job module's `run` looks like; it returns what it did, in words."""
+
+    def __call__(self, lake: Lake, settings: Settings, window: Window, progress: Progress = ...) -> str: ...
 
 
-def run_job(name: str, lake: Lake, settings: Settings, window: Window) -> str:
+JOBS: dict[str, Job] = {
+    "ingest": ingest.run,
+    "leases": leases.run,
+    "attribute": attribute.run,
+    "baseline": baseline.run,
+    "detect": detect.run,
+}
+"""By name, in the order in which data move."""
+
+
+def check_schedule(schedule: str, window: Window) -> None:
+    """A nightly run covers whole days, an hourly one any whole hours; raises LeaseholdError."""
+    if schedule == "nightly" and (window.start.hour or window.end.hour):
+        raise LeaseholdError("a nightly run covers whole days: give --start and --end as days, like 2026-01-05")
+    if schedule == "hourly" and window.end - window.start > timedelta(days=3660):
+        raise LeaseholdError("a window of more than ten years: check --start and --end")
+
+
+def run_job(name: str, lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
     """Run one job and note it; what it raises is noted and raised again. Returns what it did, in words."""
-    job = dict(JOBS)[name]
     lake.create(ALL)
     started, clock = datetime.now(UTC), time.monotonic()
     outcome, note = "done", ""
     try:
-        note = job(lake, settings, window)
-    except Exception as error:
+        note = JOBS[name](lake, settings, window, progress)
+    except BaseException as error:
         outcome = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500]
         raise
     finally:
