@@ -46,3 +46,9 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     hours.close(lake, "attribute", reopened)
     progress(3, 3)
     return f"{len(wanted):,} hours, {len(set(reopened) - set(own)):,} of them reopened"
+
+
+if __name__ == "__main__":
+    from jobs.entry import main
+
+    main("attribute")

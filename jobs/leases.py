@@ -35,3 +35,9 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     lake.overwrite(IP_LEASES, after)
     progress(1, 1)
     return f"{len(changed):,} hours with changed leases"
+
+
+if __name__ == "__main__":
+    from jobs.entry import main
+
+    main("leases")

@@ -1,0 +1,261 @@
+"""What the commands show of the tables: `alerts`, `leases`, `explain`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.text import Text
+
+import detections
+from jobs import hours
+from jobs.errors import LeaseholdError
+from jobs.show import SEVERITY_STYLES, Row, as_json, days, facts, moment, safe, table
+from jobs.storage import Lake
+from transforms.lookup import holders
+from transforms.schemas import ALERTS, FLOW_LOGS, FUNCTION_BASELINES, FUNCTION_FLOWS, IP_LEASES
+
+_SHOWN = 20
+"""Rows of evidence on a screen; the tables have them all."""
+
+
+def alerts(lake: Lake, console: Console, status: str | None, function: str | None, json: bool) -> None:
+    """The alerts, the latest first."""
+    frame = lake.read(ALERTS)
+    if status:
+        frame = frame.where(F.col("status") == F.lit(status))
+    if function:
+        frame = frame.where(F.array_contains(F.split("functions", ", "), F.lit(function)))
+    rows = frame.orderBy(F.col("opened_at").desc(), "alert_id").toArrow().to_pylist()
+    if json:
+        print(as_json(rows))
+    else:
+        console.print(alert_table(rows))
+
+
+def alert_table(rows: list[Row]):  # type: ignore[no-untyped-def]
+    """The alerts as a table for the eye."""
+    cells = [
+        (r["alert_id"], r["severity"], r["status"], r["opened_at"], f"{r['title']}: {r['summary']}")
+        for r in rows
+    ]
+    styles = {n: SEVERITY_STYLES.get(row["severity"], "") for n, row in enumerate(rows)}
+    return table(f"Alerts ({len(rows)})", ("alert", "severity", "status", "opened", "what"), cells, styles)
+
+
+def leases(lake: Lake, console: Console, address: str, at: datetime, vpc_id: str | None, json: bool) -> None:
+    """Who held the address at the instant; else who did before and after."""
+    rows = holders(lake.read(IP_LEASES), address, at, vpc_id).toArrow().to_pylist()
+    rank = {"held": 0, "perhaps": 1, "before": 2, "after": 3}
+    rows.sort(
+        key=lambda r: (rank[r["answer"]], r["distance_seconds"] or 0, r["owner_kind"], r["owner_name"] or "")
+    )
+    here = [r for r in rows if r["answer"] in ("held", "perhaps")]
+    if json:
+        print(as_json(here))
+        return
+    console.print(Text(_lease_sentence(address, at, here)))
+    shown = here or [r for kind in ("before", "after") for r in rows if r["answer"] == kind][:_SHOWN]
+    if shown:
+        console.print(_lease_table(shown))
+    if not rows:
+        console.print(
+            "No lease names this address at all: neither a poll of DescribeNetworkInterfaces nor CloudTrail has shown it."
+        )
+
+
+def _lease_sentence(address: str, at: datetime, here: list[Row]) -> str:
+    held = [r for r in here if r["answer"] == "held"] or here
+    names = sorted({f"{r['owner_kind']} {safe(r['owner_name'])}" for r in held})
+    when = f"{address} at {moment(at)}"
+    if not held:
+        return f"{when}: nobody that is known. The nearest leases before and after:"
+    perhaps = "" if held[0]["answer"] == "held" else "perhaps "
+    scopes = sorted({f"{r['account_id'] or 'unknown account'} {r['vpc_id'] or 'unknown VPC'}" for r in held})
+    if len(scopes) > 1:
+        return f"{when}: {perhaps}{len(scopes)} networks use this address ({'; '.join(scopes)}): choose with --vpc."
+    if len(names) == 1:
+        return f"{when}: {perhaps}{names[0]}."
+    return f"{when}: {perhaps}one of {len(names)}, which share the interface: {', '.join(names)}."
+
+
+def _lease_table(rows: list[Row]):  # type: ignore[no-untyped-def]
+    def boundary(row: Row, side: str) -> str:
+        value, evidence, spread = (
+            row[f"valid_{side}"],
+            row[f"{side}_evidence"],
+            row[f"{side}_uncertainty_seconds"],
+        )
+        if value is None:
+            return (
+                "unknown" if side == "from" or row["valid_from"] is None else "still so at the last evidence"
+            )
+        about = f" ± {timedelta(seconds=spread)}" if spread else "" if spread == 0 else " or earlier"
+        return f"{moment(value)}{about} ({evidence})"
+
+    columns = ("answer", "kind", "owner", "interface", "VPC", "from", "until", "basis")
+    cells = [
+        (
+            r["answer"],
+            r["owner_kind"],
+            r["owner_name"],
+            r["interface_id"],
+            r["vpc_id"],
+            boundary(r, "from"),
+            boundary(r, "to"),
+            r["basis"],
+        )
+        for r in rows
+    ]
+    return table("", columns, cells)
+
+
+def explain(lake: Lake, console: Console, prefix: str) -> None:
+    """One alert with its baseline, its evidence and what to do."""
+    alert = _find(lake, prefix)
+    detection = next(d for d in detections.ALL if d.id == alert["detection_id"])
+    console.print(Text(f"{alert['title']} · {alert['severity']} · {alert['status']}", style="bold"))
+    console.print(Text(safe(alert["summary"])))
+    console.print()
+    facts(
+        console,
+        [
+            ("alert", alert["alert_id"]),
+            ("functions", alert["functions"]),
+            ("peer", f"{alert['peer_name']} ({alert['peer_kind']}), {alert['peer_addr']} port {alert['peer_port']}"),
+            ("opened", alert["opened_at"]),
+            ("last seen", alert["updated_at"]),
+            ("closed", alert["closed_at"]),
+            ("seen", f"{alert['conversations']} conversations on {alert['days']} days, "
+                     f"{alert['bytes_out']:,} bytes sent, {alert['bytes_in']:,} received"),
+            ("baseline", f"{days(alert['baseline_from'], alert['baseline_to'])}, {alert['baseline_days']} active days"),
+            ("technique", f"{alert['technique']} (ATT&CK v{detection.attack_version})"),
+        ],
+    )  # fmt: skip
+    console.print(_baseline_table(lake, alert))
+    evidence = _evidence(lake, alert)
+    console.print(_evidence_table(evidence))
+    console.print(_record_table(lake, evidence[0]) if evidence else "")
+    for title, lines in (
+        ("What to do", [f"{n}. {step}" for n, step in enumerate(detection.runbook, 1)]),
+        ("How it can be a false alarm", [f"- {line}" for line in detection.false_positives]),
+        ("What it cannot see", [f"- {line}" for line in detection.blind_spots]),
+    ):
+        console.print(Text(f"\n{title}", style="bold"))
+        for line in lines:
+            console.print(Text(line))
+
+
+def _find(lake: Lake, prefix: str) -> Row:
+    found = (
+        lake.read(ALERTS).where(F.col("alert_id").startswith(F.lit(prefix))).limit(2).toArrow().to_pylist()
+    )
+    if not found:
+        raise LeaseholdError(f"there is no alert {prefix!r}: `leasehold alerts` lists them")
+    if len(found) > 1:
+        raise LeaseholdError(f"several alerts begin with {prefix!r}: give more of the id")
+    return dict(found[0])
+
+
+def _names(alert: Row) -> list[str]:
+    return str(alert["functions"]).split(", ")
+
+
+def _baseline_table(lake: Lake, alert: Row):  # type: ignore[no-untyped-def]
+    day = hours.on_dates("as_of_date", [alert["baseline_to"]])
+    scope = (F.col("account_id").eqNullSafe(F.lit(alert["account_id"]))) & (
+        F.col("region").eqNullSafe(F.lit(alert["region"]))
+    )
+    rows = (
+        lake.read(FUNCTION_BASELINES)
+        .where(day)
+        .where(scope & F.col("function_name").isin(_names(alert)))
+        .orderBy("function_name", F.col("days_seen").desc(), "peer_name", "peer_port")
+        .limit(_SHOWN)
+        .toArrow()
+        .to_pylist()
+    )
+    columns = ("function", "peer", "kind", "port", "days seen", "first", "last", "status")
+    cells = [
+        (
+            r["function_name"],
+            r["peer_name"],
+            r["peer_kind"],
+            r["peer_port"],
+            r["days_seen"],
+            r["first_seen"],
+            r["last_seen"],
+            r["status"],
+        )
+        for r in rows
+    ]
+    return table("What was normal when it opened", columns, cells)
+
+
+def _evidence(lake: Lake, alert: Row) -> list[Row]:
+    first, last = alert["opened_at"], alert["updated_at"]
+    on = hours.on_dates(
+        "date", {first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1)}
+    )
+    same = F.lit(True)
+    for column in ("peer_kind", "peer_name", "peer_port", "protocol"):
+        same = same & F.col(column).eqNullSafe(F.lit(alert[column]))
+    return (
+        lake.read(FUNCTION_FLOWS)
+        .where(on)
+        .where(same & (F.col("candidates") == F.lit(alert["functions"])))
+        .where(F.col("function_name") == F.lit(_names(alert)[0]))
+        .orderBy("window_start", "conversation_id")
+        .limit(_SHOWN)
+        .toArrow()
+        .to_pylist()
+    )
+
+
+def _evidence_table(rows: list[Row]):  # type: ignore[no-untyped-def]
+    columns = ("conversation_id", "start", "from", "to", "sent", "received", "attribution", "probability")
+    cells = [
+        (
+            r["conversation_id"], r["start_time"], f"{r['local_addr']}:{r['local_port']}", f"{r['peer_addr']}:{r['peer_port']}",
+            r["bytes_out"], r["bytes_in"], "rejected" if r["rejected"] else r["attribution"], f"{r['probability']:.2f}",
+        )
+        for r in rows
+    ]  # fmt: skip
+    return table("The conversations (function_flows)", columns, cells)
+
+
+def _record_table(lake: Lake, flow: Row):  # type: ignore[no-untyped-def]
+    """The flow-log records of one conversation, with where they stand."""
+    local, peer = flow["local_addr"], flow["peer_addr"]
+    begin, end = flow["start_time"], flow["end_time"]
+    ports = {flow["local_port"], flow["peer_port"]}
+    rows = (
+        lake.read(FLOW_LOGS)
+        .where(hours.on_dates("date", {begin.date(), end.date()}))
+        .where(
+            (F.col("interface_id") == F.lit(flow["interface_id"]))
+            & F.col("src_port").isin(*ports)
+            & F.col("dst_port").isin(*ports)
+        )
+        .where(F.col("src_addr").isin(local, peer) | F.col("dst_addr").isin(local, peer))
+        .where((F.col("start_time") >= F.lit(begin)) & (F.col("start_time") <= F.lit(end)))
+        .orderBy("start_time", "source_file", "source_line")
+        .limit(_SHOWN)
+        .toArrow()
+        .to_pylist()
+    )
+    columns = ("start", "source", "destination", "bytes", "action", "raw file", "line")
+    cells = [
+        (
+            r["start_time"],
+            f"{r['src_addr']}:{r['src_port']}",
+            f"{r['dst_addr']}:{r['dst_port']}",
+            r["bytes"],
+            r["action"],
+            r["source_file"],
+            r["source_line"],
+        )
+        for r in rows
+    ]
+    return table("The flow-log records of the first one", columns, cells)

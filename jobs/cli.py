@@ -1,0 +1,161 @@
+"""The command `leasehold`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from conf.settings import Settings, SettingsError, load
+from jobs import answers, demo
+from jobs.errors import LeaseholdError
+from jobs.runner import run_all
+from jobs.session import ENGINES, session
+from jobs.storage import Lake, exists
+from jobs.window import Window, parse_time
+from transforms.schemas import ALERTS
+
+app = typer.Typer(
+    name="leasehold",
+    help="Behaviour analytics for serverless functions, on your own data lake.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Schedule(StrEnum):
+    """How a run is scheduled."""
+
+    hourly = "hourly"
+    nightly = "nightly"
+
+
+class Engine(StrEnum):
+    """The engines."""
+
+    sail = ENGINES[0]
+    spark = ENGINES[1]
+
+
+Config = Annotated[
+    Path | None, typer.Option(envvar="LEASEHOLD_CONFIG", help="Settings file (YAML); see conf/local.yaml.")
+]
+RawFolder = Annotated[
+    str | None, typer.Option("--raw", help="Folder of the raw files, as AWS laid them out.")
+]
+LakeFolder = Annotated[str | None, typer.Option("--lake", help="Folder of the tables.")]
+EngineName = Annotated[
+    Engine | None, typer.Option(help="Engine: sail (embedded) or spark. [default: the settings', else sail]")
+]
+Master = Annotated[str | None, typer.Option(help="Spark master, as local[*] or spark://host:7077.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.command()
+def run(
+    schedule: Annotated[Schedule, typer.Argument(help="hourly: any whole hours; nightly: whole days.")],
+    start: Annotated[str, typer.Option(help="From (event time, UTC): 2026-01-05 or 2026-01-05T10.")],
+    end: Annotated[str, typer.Option(help="Until, exclusive.")],
+    config: Config = None,
+    raw: RawFolder = None,
+    lake: LakeFolder = None,
+    engine: EngineName = None,
+    master: Master = None,
+) -> None:
+    """Run the five jobs over a window: ingest, leases, attribute, baseline, detect.
+
+    Running a window again gives the same tables; so does running it after a crash.
+    """
+    window = Window.parse(start, end)
+    settings = load(
+        str(config) if config else None, raw=raw, lake=lake, engine=engine and engine.value, master=master
+    )
+    run_all(settings, window, schedule.value, Console(stderr=True))
+
+
+@app.command("demo")
+def run_demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
+    days: Annotated[int, typer.Option(min=10, max=400, help="Days to simulate.")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 1,
+    engine: Annotated[Engine, typer.Option(help="sail (embedded) or spark.")] = Engine.sail,
+    master: Master = None,
+) -> None:
+    """Simulate a small AWS account, run the pipeline over it, and show what it finds."""
+    demo.run(out, days, seed, engine.value, master, Console(), Console(stderr=True))
+
+
+@app.command()
+def alerts(
+    config: Config = None,
+    lake: LakeFolder = None,
+    status: Annotated[str | None, typer.Option(help="Only open or only closed ones.")] = None,
+    function: Annotated[str | None, typer.Option(help="Only those of this function.")] = None,
+    json: AsJson = False,
+) -> None:
+    """List the alerts, the latest first."""
+    if status not in (None, "open", "closed"):
+        raise LeaseholdError(f"--status is open or closed, not {status!r}")
+    with _lake(config, lake) as opened:
+        answers.alerts(opened, Console(), status, function, json)
+
+
+@app.command()
+def leases(
+    ip: Annotated[str, typer.Option(help="The address, IPv4 or IPv6.")],
+    at: Annotated[str, typer.Option(help="The instant (UTC): 2026-01-05T10:00Z.")],
+    vpc: Annotated[str | None, typer.Option(help="Only in this VPC: private addresses repeat.")] = None,
+    config: Config = None,
+    lake: LakeFolder = None,
+    json: AsJson = False,
+) -> None:
+    """Who had an address at an instant, since when, until when, and how we know."""
+    try:
+        address = ip_address(ip.strip()).compressed
+    except ValueError:
+        raise LeaseholdError(f"--ip: {ip!r} is not an IP address") from None
+    instant = parse_time(at, "--at")
+    with _lake(config, lake) as opened:
+        answers.leases(opened, Console(), address, instant, vpc, json)
+
+
+@app.command()
+def explain(
+    alert: Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id, or its first characters.")],
+    config: Config = None,
+    lake: LakeFolder = None,
+) -> None:
+    """Everything about one alert: what was expected, what was seen, the evidence, what to do."""
+    with _lake(config, lake) as opened:
+        answers.explain(opened, Console(), alert)
+
+
+@contextmanager
+def _lake(config: Path | None, folder: str | None) -> Iterator[Lake]:
+    """The lake, read by the embedded engine: it is up in two seconds, and reads what either wrote."""
+    settings: Settings = load(str(config) if config else None, lake=folder)
+    if not exists(settings.lake, ALERTS):
+        raise LeaseholdError(
+            f"there are no tables in {settings.lake!r}: give --lake or --config, or make some with `leasehold run`"
+        )
+    settings = replace(settings, engine="sail")
+    with session(settings.engine) as spark:
+        yield Lake(spark, settings.lake)
+
+
+def main() -> None:
+    """Errors that are the user's to mend are one line, not a traceback."""
+    try:
+        app()
+    except (LeaseholdError, SettingsError) as error:
+        print(f"leasehold: {error}", file=sys.stderr)
+        sys.exit(1)
