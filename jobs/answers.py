@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import functions as F
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 import detections
@@ -34,12 +35,9 @@ def alerts(lake: Lake, console: Console, status: str | None, function: str | Non
         console.print(alert_table(rows))
 
 
-def alert_table(rows: list[Row]):  # type: ignore[no-untyped-def]
+def alert_table(rows: list[Row]) -> Table:
     """The alerts as a table for the eye."""
-    cells = [
-        (r["alert_id"], r["severity"], r["status"], r["opened_at"], f"{r['title']}: {r['summary']}")
-        for r in rows
-    ]
+    cells = [(r["alert_id"], r["severity"], r["status"], r["opened_at"], f"{r['title']}: {r['summary']}") for r in rows]
     styles = {n: SEVERITY_STYLES.get(row["severity"], "") for n, row in enumerate(rows)}
     return table(f"Alerts ({len(rows)})", ("alert", "severity", "status", "opened", "what"), cells, styles)
 
@@ -48,9 +46,7 @@ def leases(lake: Lake, console: Console, address: str, at: datetime, vpc_id: str
     """Who held the address at the instant; else who did before and after."""
     rows = holders(lake.read(IP_LEASES), address, at, vpc_id).toArrow().to_pylist()
     rank = {"held": 0, "perhaps": 1, "before": 2, "after": 3}
-    rows.sort(
-        key=lambda r: (rank[r["answer"]], r["distance_seconds"] or 0, r["owner_kind"], r["owner_name"] or "")
-    )
+    rows.sort(key=lambda r: (rank[r["answer"]], r["distance_seconds"] or 0, r["owner_kind"], r["owner_name"] or ""))
     here = [r for r in rows if r["answer"] in ("held", "perhaps")]
     if json:
         print(as_json(here))
@@ -61,7 +57,7 @@ def leases(lake: Lake, console: Console, address: str, at: datetime, vpc_id: str
         console.print(_lease_table(shown))
     if not rows:
         console.print(
-            "No lease names this address at all: neither a poll of DescribeNetworkInterfaces nor CloudTrail has shown it."
+            "No lease names this address: neither a poll of DescribeNetworkInterfaces nor CloudTrail has shown it."
         )
 
 
@@ -80,7 +76,7 @@ def _lease_sentence(address: str, at: datetime, here: list[Row]) -> str:
     return f"{when}: {perhaps}one of {len(names)}, which share the interface: {', '.join(names)}."
 
 
-def _lease_table(rows: list[Row]):  # type: ignore[no-untyped-def]
+def _lease_table(rows: list[Row]) -> Table:
     def boundary(row: Row, side: str) -> str:
         value, evidence, spread = (
             row[f"valid_{side}"],
@@ -88,9 +84,7 @@ def _lease_table(rows: list[Row]):  # type: ignore[no-untyped-def]
             row[f"{side}_uncertainty_seconds"],
         )
         if value is None:
-            return (
-                "unknown" if side == "from" or row["valid_from"] is None else "still so at the last evidence"
-            )
+            return "unknown" if side == "from" or row["valid_from"] is None else "still so at the last evidence"
         about = f" ± {timedelta(seconds=spread)}" if spread else "" if spread == 0 else " or earlier"
         return f"{moment(value)}{about} ({evidence})"
 
@@ -148,9 +142,7 @@ def explain(lake: Lake, console: Console, prefix: str) -> None:
 
 
 def _find(lake: Lake, prefix: str) -> Row:
-    found = (
-        lake.read(ALERTS).where(F.col("alert_id").startswith(F.lit(prefix))).limit(2).toArrow().to_pylist()
-    )
+    found = lake.read(ALERTS).where(F.col("alert_id").startswith(F.lit(prefix))).limit(2).toArrow().to_pylist()
     if not found:
         raise LeaseholdError(f"there is no alert {prefix!r}: `leasehold alerts` lists them")
     if len(found) > 1:
@@ -162,7 +154,7 @@ def _names(alert: Row) -> list[str]:
     return str(alert["functions"]).split(", ")
 
 
-def _baseline_table(lake: Lake, alert: Row):  # type: ignore[no-untyped-def]
+def _baseline_table(lake: Lake, alert: Row) -> Table:
     day = hours.on_dates("as_of_date", [alert["baseline_to"]])
     scope = (F.col("account_id").eqNullSafe(F.lit(alert["account_id"]))) & (
         F.col("region").eqNullSafe(F.lit(alert["region"]))
@@ -201,7 +193,7 @@ def _evidence(lake: Lake, alert: Row) -> list[Row]:
     same = F.lit(True)
     for column in ("peer_kind", "peer_name", "peer_port", "protocol"):
         same = same & F.col(column).eqNullSafe(F.lit(alert[column]))
-    return (
+    rows: list[Row] = (
         lake.read(FUNCTION_FLOWS)
         .where(on)
         .where(same & (F.col("candidates") == F.lit(alert["functions"])))
@@ -211,21 +203,28 @@ def _evidence(lake: Lake, alert: Row) -> list[Row]:
         .toArrow()
         .to_pylist()
     )
+    return rows
 
 
-def _evidence_table(rows: list[Row]):  # type: ignore[no-untyped-def]
+def _evidence_table(rows: list[Row]) -> Table:
     columns = ("conversation_id", "start", "from", "to", "sent", "received", "attribution", "probability")
     cells = [
         (
-            r["conversation_id"], r["start_time"], f"{r['local_addr']}:{r['local_port']}", f"{r['peer_addr']}:{r['peer_port']}",
-            r["bytes_out"], r["bytes_in"], "rejected" if r["rejected"] else r["attribution"], f"{r['probability']:.2f}",
+            r["conversation_id"],
+            r["start_time"],
+            f"{r['local_addr']}:{r['local_port']}",
+            f"{r['peer_addr']}:{r['peer_port']}",
+            r["bytes_out"],
+            r["bytes_in"],
+            "rejected" if r["rejected"] else r["attribution"],
+            f"{r['probability']:.2f}",
         )
         for r in rows
-    ]  # fmt: skip
+    ]
     return table("The conversations (function_flows)", columns, cells)
 
 
-def _record_table(lake: Lake, flow: Row):  # type: ignore[no-untyped-def]
+def _record_table(lake: Lake, flow: Row) -> Table:
     """The flow-log records of one conversation, with where they stand."""
     local, peer = flow["local_addr"], flow["peer_addr"]
     begin, end = flow["start_time"], flow["end_time"]

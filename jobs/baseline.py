@@ -46,13 +46,9 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     progress(len(days), len(days))
     if known and (known[0] <= active[0] or known[1] > last):
         # Left over from activity that turned out to be nobody's.
-        lake.delete_where(
-            FUNCTION_BASELINES, f"as_of_date <= DATE '{active[0]}' OR as_of_date > DATE '{last}'"
-        )
+        lake.delete_where(FUNCTION_BASELINES, f"as_of_date <= DATE '{active[0]}' OR as_of_date > DATE '{last}'")
     # A changed day changes the verdicts on every later one.
-    later = [
-        datetime.combine(day, time(), UTC) for day in _days(min(changed), max(last, max(changed) + _DAY))
-    ]
+    later = [datetime.combine(day, time(), UTC) for day in _days(min(changed), max(last, max(changed) + _DAY))]
     hours.reopen(lake, "detect", later)
     hours.close(lake, "baseline", reopened)
     return f"{len(days):,} days"

@@ -17,7 +17,8 @@ from rich.console import Console
 from conf.settings import Settings, SettingsError, load
 from jobs import answers, demo
 from jobs.errors import LeaseholdError
-from jobs.runner import run_all
+from jobs.pipeline import check_schedule
+from jobs.runner import run_all, running
 from jobs.session import ENGINES, session
 from jobs.storage import Lake, exists
 from jobs.window import Window, parse_time
@@ -49,9 +50,7 @@ class Engine(StrEnum):
 Config = Annotated[
     Path | None, typer.Option(envvar="LEASEHOLD_CONFIG", help="Settings file (YAML); see conf/local.yaml.")
 ]
-RawFolder = Annotated[
-    str | None, typer.Option("--raw", help="Folder of the raw files, as AWS laid them out.")
-]
+RawFolder = Annotated[str | None, typer.Option("--raw", help="Folder of the raw files, as AWS laid them out.")]
 LakeFolder = Annotated[str | None, typer.Option("--lake", help="Folder of the tables.")]
 EngineName = Annotated[
     Engine | None, typer.Option(help="Engine: sail (embedded) or spark. [default: the settings', else sail]")
@@ -76,10 +75,10 @@ def run(
     Running a window again gives the same tables; so does running it after a crash.
     """
     window = Window.parse(start, end)
-    settings = load(
-        str(config) if config else None, raw=raw, lake=lake, engine=engine and engine.value, master=master
-    )
-    run_all(settings, window, schedule.value, Console(stderr=True))
+    settings = load(str(config) if config else None, raw=raw, lake=lake, engine=engine and engine.value, master=master)
+    check_schedule(schedule.value, window)
+    with running(settings, Console(stderr=True)) as (opened, shown):
+        run_all(opened, settings, window, shown)
 
 
 @app.command("demo")

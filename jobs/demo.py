@@ -11,16 +11,16 @@ import yaml
 from pyspark.sql import functions as F
 from rich.console import Console
 from rich.text import Text
+from simulator.simulate import Options, simulate
 
 from conf.settings import load
 from jobs.answers import alert_table
 from jobs.errors import LeaseholdError
-from jobs.runner import bars, run_all
-from jobs.session import missing_for, session
+from jobs.runner import bars, run_all, running
+from jobs.session import missing_for
 from jobs.show import Row, moment
 from jobs.storage import Lake
 from jobs.window import Window, parse_time
-from simulator.simulate import Options, simulate
 from transforms.schemas import ALERTS, FUNCTION_FLOWS
 
 _SETTINGS = "leasehold.yaml"
@@ -31,9 +31,7 @@ _NETWORKS = [
 """What the owner of the account would have told: a service behind many addresses is one peer."""
 
 
-def run(
-    out: Path, days: int, seed: int, engine: str, master: str | None, console: Console, progress: Console
-) -> None:
+def run(out: Path, days: int, seed: int, engine: str, master: str | None, console: Console, progress: Console) -> None:
     """Simulate into `out`, run nightly over all days, show alerts and certainty. An earlier demo there is replaced."""
     lack = missing_for(engine)
     if lack:
@@ -58,9 +56,9 @@ def run(
     )
     settings = load(str(settings_file), engine=engine, master=master)
     start = parse_time(options.start.isoformat(), "start")
-    run_all(settings, Window(start, start + timedelta(days=days)), "nightly", progress)
-    with session("sail") if engine == "sail" else session(engine, settings.master) as spark:
-        lake = Lake(spark, settings.lake)
+    window = Window(start, start + timedelta(days=days))
+    with running(settings, progress) as (lake, shown):
+        run_all(lake, settings, window, shown)
         rows = lake.read(ALERTS).orderBy("opened_at", "alert_id").toArrow().to_pylist()
         certainty = _certainty(lake)
     console.print(alert_table(rows))

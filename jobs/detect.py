@@ -42,9 +42,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     hours.close(lake, "detect", reopened)
     progress(2, 2)
     row = (
-        lake.read(ALERTS)
-        .agg(F.count(F.lit(1)).alias("n"), F.count_if(F.col("status") == "open").alias("open"))
-        .first()
+        lake.read(ALERTS).agg(F.count(F.lit(1)).alias("n"), F.count_if(F.col("status") == "open").alias("open")).first()
     )
     assert row is not None
     return f"{len(days):,} days, {row['n']:,} alerts, {row['open']:,} of them open"

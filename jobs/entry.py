@@ -27,9 +27,7 @@ def main(job: str) -> None:
     given = parser.parse_args()
     try:
         window = Window.parse(given.start, given.end)
-        settings = load(
-            given.config, raw=given.raw, lake=given.lake, engine=given.engine, master=given.master
-        )
+        settings = load(given.config, raw=given.raw, lake=given.lake, engine=given.engine, master=given.master)
         with session(settings.engine, settings.master) as spark:
             register(spark)
             print(f"{job}: {run_job(job, Lake(spark, settings.lake), settings, window)}")

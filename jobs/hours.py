@@ -49,9 +49,7 @@ def collect_hours(frame: DataFrame) -> list[datetime]:
 
 def of_window(lake: Lake, window: Window) -> list[datetime]:
     """The window's hours from which there are flow logs: a window may be wider than the data."""
-    flow_logs = lake.read(INGESTED_FILES).where(
-        (F.col("kind") == "vpc_flow_logs") & F.col("min_time").isNotNull()
-    )
+    flow_logs = lake.read(INGESTED_FILES).where((F.col("kind") == "vpc_flow_logs") & F.col("min_time").isNotNull())
     row = flow_logs.agg(
         F.unix_timestamp(F.min("min_time")).alias("first"), F.unix_timestamp(F.max("max_time")).alias("last")
     ).first()

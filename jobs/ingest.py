@@ -58,9 +58,7 @@ def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = 
     _withdraw(lake, todo.withdraw)
     kinds = {file.source_file: classify(str(root / file.source_file), file.source_file) for file in todo.read}
     unknown = [file for file in todo.read if kinds[file.source_file][0] is None]
-    skipped = [
-        _row(file, state="skipped", reason=f"the same content as {file.copy_of}") for file in todo.copies
-    ]
+    skipped = [_row(file, state="skipped", reason=f"the same content as {file.copy_of}") for file in todo.copies]
     skipped += [_row(file, state="skipped", reason=kinds[file.source_file][1]) for file in unknown]
     _record(lake, skipped)
     done = records = rejected = 0
@@ -79,20 +77,14 @@ def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = 
 def _known(lake: Lake, earliest: datetime, latest: datetime) -> dict[str, RawFile]:
     """What `ingested_files` says of the window's files, of those without a time, and of those half done."""
     moment = F.col("file_time")
-    wanted = (
-        moment.isNull()
-        | ((moment >= F.lit(earliest)) & (moment < F.lit(latest)))
-        | (F.col("state") == "started")
-    )
+    wanted = moment.isNull() | ((moment >= F.lit(earliest)) & (moment < F.lit(latest))) | (F.col("state") == "started")
     rows = lake.read(INGESTED_FILES).where(wanted).select(*_KNOWN).toArrow().to_pylist()
     return {row["source_file"]: RawFile(**row) for row in rows}
 
 
 def _withdraw(lake: Lake, files: list[RawFile]) -> None:
     """Delete what these files gave, and queue the hours that they touched."""
-    hours.reopen(
-        lake, "attribute", _touched((f.min_time, f.max_time) for f in files if f.kind == "vpc_flow_logs")
-    )
+    hours.reopen(lake, "attribute", _touched((f.min_time, f.max_time) for f in files if f.kind == "vpc_flow_logs"))
     for kind in sorted({file.kind for file in files if file.kind}):
         names = [(file.source_file,) for file in files if file.kind == kind]
         keys = lake.spark.createDataFrame(names, "source_file string")

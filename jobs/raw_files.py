@@ -68,13 +68,9 @@ def listing(root: Path, earliest: datetime, latest: datetime) -> list[RawFile]:
     Day folders outside the window are not entered. Raises LeaseholdError if there is no such folder.
     """
     if not root.is_dir():
-        raise LeaseholdError(
-            f"there is no raw folder {str(root)!r}: set `raw` in the settings, or give --raw"
-        )
+        raise LeaseholdError(f"there is no raw folder {str(root)!r}: set `raw` in the settings, or give --raw")
     found = []
-    for path, entry in _walk(
-        root, "", earliest.date() - timedelta(days=1), latest.date() + timedelta(days=1)
-    ):
+    for path, entry in _walk(root, "", earliest.date() - timedelta(days=1), latest.date() + timedelta(days=1)):
         moment = FileName.parse(path).time
         if moment is None or earliest <= moment < latest:
             status = entry.stat()
@@ -131,9 +127,7 @@ def plan(found: list[RawFile], known: dict[str, RawFile], root: Path) -> Plan:
     for file in sorted(members.values(), key=lambda f: f.order):
         if file.identity not in touched:
             continue
-        original = (
-            first.setdefault(file.identity, file.source_file) if file.stat[:2] != "0-" else file.source_file
-        )
+        original = first.setdefault(file.identity, file.source_file) if file.stat[:2] != "0-" else file.source_file
         if original == file.source_file:
             if file.source_file in fresh or file.copy_of:
                 result.read.append(replace(file, state="", copy_of=None))
@@ -156,11 +150,7 @@ def _is_in(file: RawFile, before: RawFile | None) -> bool:
 def _neighbours(changed: list[RawFile], known: dict[str, RawFile]) -> Iterator[tuple[str, RawFile]]:
     trails = [f for f in changed if f.kind == "cloudtrail" and f.state == "done"]
     for path, file in known.items() if trails else ():
-        if (
-            file.kind == "cloudtrail"
-            and file.state == "done"
-            and any(_overlap(file, trail) for trail in trails)
-        ):
+        if file.kind == "cloudtrail" and file.state == "done" and any(_overlap(file, trail) for trail in trails):
             yield path, file
 
 

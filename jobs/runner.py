@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from conf.settings import Settings
-from jobs.pipeline import JOBS, check_schedule, run_job
+from jobs.pipeline import JOBS, run_job
 from jobs.session import session
 from jobs.sources import register
 from jobs.storage import Lake
@@ -25,20 +28,24 @@ def bars(console: Console) -> Progress:
     )
 
 
-def run_all(settings: Settings, window: Window, schedule: str, console: Console) -> None:
-    """Run the five jobs in order on one session."""
-    check_schedule(schedule, window)
+@contextmanager
+def running(settings: Settings, console: Console) -> Iterator[tuple[Lake, Progress]]:
+    """The lake on a started engine, and bars that show it starting."""
     with bars(console) as shown:
         starting = shown.add_task("engine", total=1, note=f"starting {settings.engine}")
         with session(settings.engine, settings.master) as spark:
-            shown.update(starting, completed=1, note=settings.engine)
             register(spark)
-            lake = Lake(spark, settings.lake)
-            for name in JOBS:
-                task = shown.add_task(name, total=None, note="")
+            shown.update(starting, completed=1, note=settings.engine)
+            yield Lake(spark, settings.lake), shown
 
-                def progress(done: int, total: int, task=task) -> None:  # type: ignore[no-untyped-def]
-                    shown.update(task, completed=done, total=max(total, 1))
 
-                note = run_job(name, lake, settings, window, progress)
-                shown.update(task, completed=1, total=1, note=note)
+def run_all(lake: Lake, settings: Settings, window: Window, shown: Progress) -> None:
+    """Run the five jobs in order."""
+    for name in JOBS:
+        task = shown.add_task(name, total=None, note="")
+
+        def progress(done: int, total: int, task: TaskID = task) -> None:
+            shown.update(task, completed=done, total=max(total, 1))
+
+        note = run_job(name, lake, settings, window, progress)
+        shown.update(task, completed=1, total=1, note=note)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -99,7 +100,7 @@ def _spark(master: str) -> Iterator[SparkSession]:
 
 
 def _java_runs() -> bool:
-    java = os.path.join(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
+    java = str(Path(os.environ["JAVA_HOME"]) / "bin" / "java") if os.environ.get("JAVA_HOME") else "java"
     if not shutil.which(java):
         return False
     return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0

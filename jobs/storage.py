@@ -91,9 +91,7 @@ class Lake:
         view = f"merge_into_{table.name}"
         frame.createOrReplaceTempView(view)
         condition = " AND ".join(f"t.{column} = s.{column}" for column in on)
-        self.spark.sql(
-            f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {condition} {clauses}"
-        ).collect()
+        self.spark.sql(f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {condition} {clauses}").collect()
         self.spark.catalog.dropTempView(view)
 
 
