@@ -55,7 +55,8 @@ def of_window(lake: Lake, window: Window) -> list[datetime]:
     ).first()
     if row is None or row["first"] is None:
         return []
-    return [h for h in window.hours() if row["first"] - 3_600 < h.timestamp() <= row["last"]]
+    first = datetime.fromtimestamp(row["first"] // 3_600 * 3_600, UTC)
+    return window.hours(first, datetime.fromtimestamp(row["last"], UTC))
 
 
 def spans(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:

@@ -33,10 +33,13 @@ class Window:
             raise LeaseholdError(f"--end ({last.isoformat()}) must be after --start ({first.isoformat()})")
         return cls(first, last)
 
-    def hours(self) -> list[datetime]:
-        """The start of each hour in the window."""
-        count = int((self.end - self.start) / timedelta(hours=1))
-        return [self.start + timedelta(hours=n) for n in range(count)]
+    def hours(self, first: datetime, last: datetime) -> list[datetime]:
+        """The start of each hour in the window that is in [first, last]; `first` is a whole hour."""
+        hour, found = max(self.start, first), []
+        while hour < self.end and hour <= last:
+            found.append(hour)
+            hour += timedelta(hours=1)
+        return found
 
 
 def parse_time(text: str, what: str) -> datetime:

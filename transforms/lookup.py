@@ -24,9 +24,7 @@ def holders(leases: DataFrame, address: str, at: datetime, vpc_id: str | None = 
     late = seconds - F.unix_timestamp(end)
     answer: Column = (
         F.when(start.isNull(), "perhaps")
-        .when(
-            moment < start, F.when(_within(early, "from_uncertainty_seconds"), "perhaps").otherwise("after")
-        )
+        .when(moment < start, F.when(_within(early, "from_uncertainty_seconds"), "perhaps").otherwise("after"))
         .when(
             end.isNotNull() & (moment >= end),
             F.when(_within(late, "to_uncertainty_seconds"), "perhaps").otherwise("before"),

@@ -1,0 +1,58 @@
+"""Whole lakes compared, and the command line run as a user runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import deltalake
+import pyarrow as pa
+
+from transforms.schemas import ALL, RUNS
+from transforms.schemas.table import Table
+
+_WALL_CLOCK = {"run_id", "started_at", "seconds", "engine"}
+
+
+def leasehold(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run `leasehold …` in a process of its own."""
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=900, check=False)
+    assert not check or done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stderr[-4000:]}"
+    return done
+
+
+def command(*arguments: object) -> list[str]:
+    """The words that start `leasehold …` with this Python."""
+    return [sys.executable, "-c", "from jobs.cli import main; main()", *map(str, arguments)]
+
+
+def read(lake: Path, table: Table) -> pa.Table:
+    """A table as `deltalake` reads it (neither engine has a say), in the order of its key; which is unique."""
+    found = pa.table(deltalake.DeltaTable(str(lake / table.name)).to_pyarrow_table())
+    keys = found.group_by(list(table.key)).aggregate([([], "count_all")])
+    assert keys.num_rows == found.num_rows, f"{table.name}: {found.num_rows - keys.num_rows} rows share a key"
+    if table is RUNS:
+        found = found.drop_columns(["run_id", "started_at", "seconds", "engine"])
+        return found.sort_by([(name, "ascending") for name in found.column_names])
+    return found.sort_by([(name, "ascending") for name in table.key])
+
+
+def assert_equal(one: Path, other: Path, without: Iterable[Table] = ()) -> None:
+    """Every table equal, row for row; of `runs` what does not come from the wall clock."""
+    for table in ALL:
+        if table in tuple(without):
+            continue
+        left, right = read(one, table), read(other, table)
+        if not left.equals(right):
+            a, b = ({repr(row) for row in part.to_pylist()} for part in (left, right))
+            raise AssertionError(
+                f"{table.name}: {left.num_rows} rows in {one}, {right.num_rows} in {other}\n"
+                f"only in the first: {sorted(a - b)[:3]}\nonly in the second: {sorted(b - a)[:3]}"
+            )
+
+
+def commits(lake: Path) -> int:
+    """How many commits all tables have."""
+    return sum(1 for _ in lake.glob("*/_delta_log/*.json"))
