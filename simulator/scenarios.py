@@ -1,134 +1,106 @@
-"""What goes wrong, by name. Each scenario adds to what the account does on its last days."""
+"""What goes wrong, by name. Each scenario adds to what the account does on its last days and changes nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from simulator.account import DAY, Call, Function, Interface
-from simulator.traffic import Conversations, Times, connect
+from simulator.account import Call
+from simulator.lifecycle import DAY, History
+from simulator.traffic import Activity, Floats, perform
 
 
 @dataclass
 class Effects:
-    """What a scenario adds, and the truth about it."""
+    """What scenarios add, and the truth about them."""
 
-    conversations: list[Conversations] = field(default_factory=list)
-    api_calls: list[tuple[float, str, str, str, str]] = field(default_factory=list)
-    """(time, function, event source, event name, scenario)"""
-    invocations: dict[str, list[Times]] = field(default_factory=dict)
+    activities: list[Activity] = field(default_factory=list)
     story: list[dict[str, object]] = field(default_factory=list)
+    """scenario, function_name, start, end (seconds from the simulation's start), peer, description"""
 
 
-World = tuple[tuple[Function, ...], tuple[Interface, ...], float]
-Scenario = Callable[[World, np.random.Generator, Effects], None]
+Scenario = Callable[[History, np.random.Generator, Effects], None]
 
 
-def _function(world: World, name: str) -> Function:
-    return next(f for f in world[0] if f.name == name)
+def last_day(history: History) -> float:
+    """The midnight that begins the last whole day."""
+    return (math.floor(history.days) - 1) * DAY
 
 
-def _add(
-    world: World,
+def _act(
+    history: History,
     effects: Effects,
     rng: np.random.Generator,
     name: str,
     function: str,
-    times: Times,
-    call: Call,
+    times: Floats,
+    calls: Sequence[Call],
     text: str,
 ) -> None:
-    made = connect(times, _function(world, function), call, world[1], rng, scenario=name)
-    effects.conversations.append(made)
+    """Invocations of the function with these calls only, all of them the scenario's."""
+    activity = perform(history, history.function(function), times, calls, rng, name)
+    effects.activities.append(activity)
+    invocations, conversations, _ = activity
     effects.story.append(
         {
             "scenario": name,
             "function_name": function,
-            "start": float(times.min()),
-            "end": float(times.max()),
-            "peer": call.peer,
+            "start": float(invocations.start.min()),
+            "end": float(invocations.end.max()),
+            "peer": calls[0].peer if len(set(conversations.peer)) == 1 else None,
             "description": text,
         }
     )
 
 
-def third_resource(world: World, rng: np.random.Generator, effects: Effects) -> None:
+def third_resource(history: History, rng: np.random.Generator, effects: Effects) -> None:
     """RDSQueryLogger, which knows two internal resources, talks to a third one morning."""
-    morning = (world[2] - 1) * DAY + 6.2 * 3_600
+    morning = last_day(history) + 6.2 * 3_600
     call = Call(("10.0.1.60",), 22, "payroll-01", bytes_out=5_000, bytes_in=90_000)
-    _add(
-        world,
-        effects,
-        rng,
-        "third_resource",
-        "RDSQueryLogger",
-        morning + np.array([0.0, 41.0, 97.0, 260.0]),
-        call,
-        "talks to payroll-01",
-    )
+    times = morning + np.array([0.0, 41.0, 97.0, 260.0])
+    text = "talks to payroll-01, a third internal resource"
+    _act(history, effects, rng, "third_resource", "RDSQueryLogger", times, [call], text)
 
 
-def beacon(world: World, rng: np.random.Generator, effects: Effects) -> None:
-    """SearchIndexer calls an unknown external address every 5 minutes ± 20 %."""
-    start = max(0.0, world[2] - 2) * DAY + 3_000
-    gaps = rng.uniform(240, 360, int((world[2] * DAY - start) / 300))
-    times = start + np.cumsum(gaps)
-    call = Call(("192.0.2.66",), 443, "192.0.2.66", bytes_out=400, bytes_in=300)
-    _add(world, effects, rng, "beacon", "SearchIndexer", times[times < world[2] * DAY], call, "beacons")
+def beacon(history: History, rng: np.random.Generator, effects: Effects) -> None:
+    """A foreign rule wakes SearchIndexer every 5 minutes ± 20 %, and it calls an unknown external address."""
+    start = max(0.0, last_day(history) - DAY) + 3_000
+    gaps = rng.uniform(240, 360, int((history.seconds - start) / 240))
+    times: Floats = start + np.cumsum(gaps, dtype=np.float64)
+    call = Call(("198.51.100.66",), 443, "198.51.100.66", bytes_out=400, bytes_in=300, seconds=0.5)
+    text = "beacons to 198.51.100.66 every 5 minutes ± 20 %"
+    _act(history, effects, rng, "beacon", "SearchIndexer", times[times < history.seconds - 3], [call], text)
 
 
-def exfiltration(world: World, rng: np.random.Generator, effects: Effects) -> None:
+def exfiltration(history: History, rng: np.random.Generator, effects: Effects) -> None:
     """OrderIngest sends a lot to an unknown external address."""
-    start = (world[2] - 1) * DAY + 13.5 * 3_600
-    call = Call(("203.0.113.77",), 443, "203.0.113.77", bytes_out=80_000_000, bytes_in=20_000)
-    _add(
-        world,
-        effects,
-        rng,
-        "exfiltration",
-        "OrderIngest",
-        start + np.arange(12) * 50.0,
-        call,
-        "sends out about 1 GB",
-    )
+    start = last_day(history) + 13.5 * 3_600
+    call = Call(("203.0.113.77",), 443, "203.0.113.77", bytes_out=80_000_000, bytes_in=20_000, seconds=15)
+    text = "sends about 1 GB to 203.0.113.77"
+    times = start + np.arange(0.0, 600.0, 50.0)
+    _act(history, effects, rng, "exfiltration", "OrderIngest", times, [call], text)
 
 
-def unusual_api_call(world: World, rng: np.random.Generator, effects: Effects) -> None:
+def unusual_api_call(history: History, rng: np.random.Generator, effects: Effects) -> None:
     """Code injected into MailSender creates a user."""
-    moment = (world[2] - 1) * DAY + 10.4 * 3_600 + float(rng.uniform(0, 60))
-    for offset, name in enumerate(("ListUsers", "CreateUser", "CreateAccessKey")):
-        effects.api_calls.append(
-            (moment + offset * 4, "MailSender", "iam.amazonaws.com", name, "unusual_api_call")
-        )
-    effects.story.append(
-        {
-            "scenario": "unusual_api_call",
-            "function_name": "MailSender",
-            "start": moment,
-            "end": moment + 8,
-            "peer": None,
-            "description": "creates a user",
-        }
-    )
+    moment = last_day(history) + 10.4 * 3_600 + float(rng.uniform(0, 60))
+    names = ("ListUsers", "CreateUser", "CreateAccessKey")
+    api = tuple(("iam.amazonaws.com", name) for name in names)
+    call = Call(("203.0.113.170",), 443, "AMAZON", seconds=9, service="AMAZON", api=api)
+    text = "lists users, creates one and an access key for it"
+    _act(history, effects, rng, "unusual_api_call", "MailSender", np.array([moment]), [call], text)
 
 
-def invocation_flood(world: World, rng: np.random.Generator, effects: Effects) -> None:
-    """Somebody outside invokes CartService thousands of times."""
-    start = (world[2] - 1) * DAY + 15 * 3_600
+def invocation_flood(history: History, rng: np.random.Generator, effects: Effects) -> None:
+    """Somebody outside invokes CartService thousands of times; it does what it always does."""
+    start = last_day(history) + 15 * 3_600
     times = np.sort(start + rng.uniform(0, 1_800, 3_000))
-    effects.invocations.setdefault("CartService", []).append(times)
-    effects.story.append(
-        {
-            "scenario": "invocation_flood",
-            "function_name": "CartService",
-            "start": float(times[0]),
-            "end": float(times[-1]),
-            "peer": None,
-            "description": "invoked 3,000 times in half an hour",
-        }
-    )
+    calls = history.function("CartService").calls
+    text = "invoked 3,000 times in half an hour"
+    _act(history, effects, rng, "invocation_flood", "CartService", times, calls, text)
 
 
 SCENARIOS: dict[str, Scenario] = {

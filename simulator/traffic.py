@@ -1,122 +1,264 @@
-"""Conversations: who talked to whom, when and how much. Columns of one length, vectorised."""
+"""Invocations, conversations and API calls: who did what, when and how much. Columns, vectorised."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.account import DAY, Call, Function, Interface
+from simulator.account import Call, Function
+from simulator.lifecycle import DAY, History
+from simulator.randomness import Keys, draw_keys, mixed
 
-Times = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Texts = npt.NDArray[np.str_]
 
-_SHAPE = np.array(
-    [1, 1, 1, 1, 1, 2, 4, 7, 10, 12, 12, 11, 10, 11, 12, 12, 11, 9, 7, 6, 5, 4, 3, 2], dtype=float
-)
+_HOURS = np.array([1, 1, 1, 1, 1, 2, 4, 7, 10, 12, 12, 11, 10, 11, 12, 12, 11, 9, 7, 6, 5, 4, 3, 2], float)
+_WEEKEND = 0.5
+_PORTS = 32_256
 
 
 @dataclass
-class Conversations:
-    """Columns; times are seconds from the simulation's start."""
-
-    start: Times
-    end: Times
-    function: npt.NDArray[np.str_]
-    interface: npt.NDArray[np.int64]
-    """index into the account's interfaces"""
-    local_port: npt.NDArray[np.int64]
-    peer_addr: npt.NDArray[np.str_]
-    peer_port: npt.NDArray[np.int64]
-    bytes_out: npt.NDArray[np.int64]
-    bytes_in: npt.NDArray[np.int64]
-    peer: npt.NDArray[np.str_]
-    service: npt.NDArray[np.str_]
-    scenario: npt.NDArray[np.str_]
-
-    @classmethod
-    def joined(cls, parts: list[Conversations]) -> Conversations:
-        """All parts, in order of time."""
-        names = list(cls.__dataclass_fields__)
-        whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        order = np.lexsort((whole["local_port"], whole["function"], whole["start"]))
-        return cls(**{name: column[order] for name, column in whole.items()})
+class Columns:
+    """A table as columns of one length."""
 
     def __len__(self) -> int:
-        return len(self.start)
+        return len(getattr(self, fields(self)[0].name))
+
+    def where(self, chosen: npt.NDArray[np.bool_] | Ints) -> Self:
+        """The rows chosen by a mask or by their indices."""
+        return type(self)(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """All parts, in order of time (the first column), then of key."""
+        columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)}
+        order = np.lexsort((columns["key"], columns[fields(cls)[0].name]))
+        return cls(**{name: column[order] for name, column in columns.items()})
 
 
-def invocations(function: Function, days: float, rng: np.random.Generator, rate: float = 1.0) -> Times:
-    """When the function runs, in seconds from the start, sorted."""
+@dataclass
+class Invocations(Columns):
+    """One invocation a row; times are seconds from the simulation's start."""
+
+    start: Floats
+    end: Floats
+    key: Keys
+    function: Texts
+    version: Texts
+    interface: Ints
+    """index into the history's interfaces, -1 for functions outside the VPC"""
+    failed: Bools
+    scenario: Texts
+    """empty: normal"""
+
+
+@dataclass
+class Conversations(Columns):
+    """One connection a row; times are seconds from the simulation's start."""
+
+    start: Floats
+    end: Floats
+    key: Keys
+    invocation: Keys
+    """the key of the invocation that it belongs to"""
+    function: Texts
+    interface: Ints
+    local_port: Ints
+    peer_addr: Texts
+    peer_port: Ints
+    bytes_out: Ints
+    bytes_in: Ints
+    peer: Texts
+    service: Texts
+    scenario: Texts
+
+
+@dataclass
+class ApiCalls(Columns):
+    """One API call a row."""
+
+    time: Floats
+    key: Keys
+    invocation: Keys
+    function: Texts
+    version: Texts
+    interface: Ints
+    source: Texts
+    name: Texts
+    via: Texts
+    """endpoint (in the VPC), gateway (endpoint), nat or internet (from outside the VPC)"""
+    scenario: Texts
+
+
+Activity = tuple[Invocations, Conversations, ApiCalls]
+
+
+def invocation_times(
+    function: Function, history: History, weekday: int, rng: np.random.Generator, rate: float = 1.0
+) -> Floats:
+    """When the function runs, sorted. `weekday` is that of the first day, Monday 0."""
     kind, value = function.schedule
+    end = history.seconds
     if kind == "every":
-        times = np.arange(rng.uniform(0, value), days * DAY, value / rate)
-        return times + rng.uniform(0, 2, len(times))
-    if kind == "diurnal":
-        hours = np.arange(int(days * 24))
-        counts = rng.poisson(value * rate * _SHAPE[hours % 24] / _SHAPE.sum())
-        return np.sort(np.repeat(hours * 3_600.0, counts) + rng.uniform(0, 3_600, counts.sum()))
-    bursts = np.sort(rng.uniform(0, days * DAY, max(1, int(value * rate * days / 7))))
-    sizes = rng.integers(20, 80, len(bursts))
-    times = np.repeat(bursts, sizes) + rng.uniform(0, 300, sizes.sum())
-    return np.sort(times[times < days * DAY])
+        times = np.arange(rng.uniform(0, value), end, value / rate)
+        times = times + rng.uniform(0, 2, len(times))
+    elif kind == "diurnal":
+        hours = np.arange(int(np.ceil(end / 3_600)))
+        off = (weekday + hours // 24) % 7 >= 5
+        weights = _HOURS[hours % 24] / _HOURS.sum() * np.where(off, _WEEKEND, 1.0)
+        counts = rng.poisson(value * rate * weights)
+        times = np.repeat(hours * 3_600.0, counts) + rng.uniform(0, 3_600, counts.sum())
+    else:
+        bursts = rng.uniform(0, end, max(1, round(value * rate * history.days / 7)))
+        sizes = rng.integers(20, 80, len(bursts))
+        times = np.repeat(bursts, sizes) + rng.uniform(0, 300, sizes.sum())
+    times = np.sort(times)
+    return times[times < end - 3]
 
 
-def connect(
-    times: Times,
+def perform(
+    history: History,
     function: Function,
-    call: Call,
-    interfaces: tuple[Interface, ...],
+    times: Floats,
+    calls: Sequence[Call],
     rng: np.random.Generator,
     scenario: str = "",
-) -> Conversations:
-    """One connection at each of the times, on the interface that serves the function then."""
+) -> Activity:
+    """Invocations at these times, each with its calls, on the interface that serves the function then.
+
+    Where nothing serves it (before it is created, after it is deleted) nothing happens.
+    """
+    interface = _interfaces_at(history, function, times, rng)
+    alive = interface >= 0 if function.in_vpc else np.ones(len(times), dtype=bool)
+    times, interface = times[alive], interface[alive]
     count = len(times)
-    where = _interface_at(times, function, interfaces, rng)
-    seconds = np.minimum(rng.exponential(4.0, count) + 0.2, 840)
-    sizes = rng.lognormal(0.0, 0.25, (2, count))
-    known = where >= 0
-    columns = Conversations(
+    invocations = Invocations(
         start=times,
-        end=times + seconds,
+        end=times + rng.uniform(0.02, 0.4, count),
+        key=draw_keys(rng, count),
         function=np.full(count, function.name),
-        interface=where,
-        local_port=rng.integers(1_024, 65_536, count),
-        peer_addr=np.array(call.addresses)[rng.integers(0, len(call.addresses), count)],
-        peer_port=np.full(count, call.port, dtype=np.int64),
-        bytes_out=(call.bytes_out * sizes[0]).astype(np.int64) + 40,
-        bytes_in=(call.bytes_in * sizes[1]).astype(np.int64) + 40,
-        peer=np.full(count, call.peer),
-        service=np.full(count, call.service or ""),
+        version=_versions_at(history, function, times),
+        interface=interface,
+        failed=rng.random(count) < 0.003,
         scenario=np.full(count, scenario),
     )
-    return Conversations(
-        **{name: getattr(columns, name)[known] for name in Conversations.__dataclass_fields__}
+    conversations, api_calls = [], []
+    for call in calls:
+        made, asked = _connect(history, function, invocations, call, rng)
+        conversations.append(made)
+        api_calls.append(asked)
+    whole = Conversations.joined(conversations)
+    # An invocation lasts as long as its longest connection, and a moment more.
+    position = np.searchsorted(np.sort(invocations.key), whole.invocation)
+    position = np.argsort(invocations.key)[position] if count else position
+    np.maximum.at(invocations.end, position, whole.end + 0.05)
+    if not function.in_vpc:
+        whole = whole.where(np.zeros(len(whole), dtype=bool))
+    return invocations, whole, ApiCalls.joined(api_calls)
+
+
+def _connect(
+    history: History, function: Function, invocations: Invocations, call: Call, rng: np.random.Generator
+) -> tuple[Conversations, ApiCalls]:
+    """One connection in this share of the invocations, and the API calls made over it."""
+    those = invocations.where(rng.random(len(invocations)) < call.share)
+    count = len(those)
+    start = those.start + rng.uniform(0.01, 0.15, count)
+    seconds = np.minimum(rng.exponential(call.seconds, count) + 0.1, function.timeout - 2)
+    # A deleted interface cuts what was open; the simulation's end does too.
+    ends = np.array([min(i.end, history.seconds) for i in history.interfaces] + [history.seconds])
+    end = np.maximum(start + 0.05, np.minimum(start + seconds, ends[those.interface] - 0.5))
+    # At least 40 bytes in each window that it touches, whatever the windows are.
+    least = (40 * (2 + (end - start) // 60)).astype(np.int64)
+    sizes = rng.lognormal(0.0, 0.25, (2, count))
+    made = Conversations(
+        start=start,
+        end=end,
+        key=draw_keys(rng, count),
+        invocation=those.key,
+        function=those.function,
+        interface=those.interface,
+        local_port=np.zeros(count, dtype=np.int64),
+        peer_addr=np.array(call.addresses)[rng.integers(0, len(call.addresses), count)],
+        peer_port=np.full(count, call.port, dtype=np.int64),
+        bytes_out=(call.bytes_out * sizes[0]).astype(np.int64) + least,
+        bytes_in=(call.bytes_in * sizes[1]).astype(np.int64) + least,
+        peer=np.full(count, call.peer),
+        service=np.full(count, call.service or ""),
+        scenario=those.scenario,
     )
-
-
-def habitual(
-    function: Function, times: Times, interfaces: tuple[Interface, ...], rng: np.random.Generator
-) -> list[Conversations]:
-    """What the function does in its invocations."""
+    asks = rng.random(count) < call.api_share
     parts = []
-    for call in function.calls:
-        chosen = times[(rng.random(len(times)) < call.share) & (times >= call.from_day * DAY)]
-        parts.append(connect(chosen + rng.uniform(0.05, 1.5, len(chosen)), function, call, interfaces, rng))
-    return parts
-
-
-def _interface_at(
-    times: Times, function: Function, interfaces: tuple[Interface, ...], rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """Index of the interface in use, -1 while there is none (it is being made again)."""
-    subnets = np.array(function.subnets)[rng.integers(0, len(function.subnets), len(times))]
-    found = np.full(len(times), -1, dtype=np.int64)
-    moved = function.moves[0] * DAY if function.moves else np.inf
-    for index, interface in enumerate(interfaces):
-        mine = (subnets == interface.subnet) & (times >= interface.start) & (times < interface.end - 30)
-        groups_fit = np.where(
-            times < moved, interface.groups == function.groups, interface.groups == function.groups_at(np.inf)
+    for n, (source, name) in enumerate(call.api):
+        # Spread over the connection, in the order given.
+        moment = start + (end - start) * (n + 0.5) / len(call.api)
+        parts.append(
+            ApiCalls(
+                time=moment[asks],
+                key=mixed(made.key[asks], 101 + n),
+                invocation=those.key[asks],
+                function=those.function[asks],
+                version=those.version[asks],
+                interface=those.interface[asks],
+                source=np.full(asks.sum(), source),
+                name=np.full(asks.sum(), name),
+                via=np.full(asks.sum(), _way(function, call)),
+                scenario=those.scenario[asks],
+            )
         )
-        found[mine & groups_fit] = index
+    return made, ApiCalls.joined(parts) if parts else _no_api_calls()
+
+
+def _no_api_calls() -> ApiCalls:
+    text, keys = np.array([], dtype="U1"), np.array([], dtype=np.uint64)
+    return ApiCalls(np.array([]), keys, keys, text, text, np.array([], dtype=np.int64), text, text, text, text)
+
+
+def _way(function: Function, call: Call) -> str:
+    if not function.in_vpc:
+        return "internet"
+    if call.service in ("S3", "DYNAMODB"):
+        return "gateway"
+    return "endpoint" if call.addresses[0].startswith("10.") else "nat"
+
+
+def assign_ports(conversations: Conversations, odd: bool) -> None:
+    """Local ports in the order of time on each interface, so that none comes twice within a window.
+
+    Even ones for the background and odd ones for scenarios: neither can take the other's.
+    """
+    order = np.lexsort((conversations.key, conversations.start, conversations.interface))
+    interface = conversations.interface[order]
+    first = np.searchsorted(interface, interface, side="left")
+    turn = np.arange(len(order)) - first
+    step = (turn + interface * 5_003) * 7_919 % _PORTS
+    conversations.local_port[order] = 1_024 + 2 * step + odd
+
+
+def _interfaces_at(history: History, function: Function, times: Floats, rng: np.random.Generator) -> Ints:
+    """Index of the interface that carries each invocation: an execution environment lives in one subnet."""
+    found = np.full(len(times), -1, dtype=np.int64)
+    if not function.in_vpc:
+        return found
+    choice = rng.integers(0, len(function.subnets), len(times))
+    for n, subnet in enumerate(function.subnets):
+        for start, end, index in history.serving(function, subnet):
+            found[(choice == n) & (times >= start) & (times < end)] = index
     return found
+
+
+def _versions_at(history: History, function: Function, times: Floats) -> Texts:
+    edges = [0.0, *(c.done for c in history.changes if c.function == function.name and c.kind == "publish")]
+    versions = np.array([history.version_at(function, edge) for edge in edges])
+    return versions[np.searchsorted(edges, times, side="right") - 1]
+
+
+def weekday_of(start: int) -> int:
+    """Monday 0; `start` in Unix seconds (1 January 1970 was a Thursday)."""
+    return (start // DAY + 3) % 7

@@ -1,0 +1,93 @@
+"""CloudTrail's delivery: files some minutes after the events, some late, some events twice, and hourly digests."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from simulator.account import ACCOUNT, REGION
+from simulator.cloudtrail_shapes import Event
+from simulator.randomness import chance, stable_id
+
+BUCKET = "example-trail-logs"
+TRAIL = "management-events"
+_DELIVERY = 300
+_LATE, _TWICE = 0.01, 0.005
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@dataclass(frozen=True)
+class Trail:
+    """What was written; `events` counts each once, `records` also those delivered again."""
+
+    events: int
+    records: int
+    files: int
+
+
+def write_trail(root: Path, events: Sequence[Event], start: int, seconds: float) -> Trail:
+    """Write the events' files and the digests below `root`. When an event comes depends on the event alone."""
+    keys = np.array([event.key for event in events], dtype=np.uint64)
+    times = np.array([event.time for event in events])
+    delay = 120 + 360 * chance(keys, 41)
+    delay += np.where(chance(keys, 42) < _LATE, 900 + 13_000 * chance(keys, 43), 0)
+    again = np.flatnonzero(chance(keys, 44) < _TWICE)
+    which = np.concatenate([np.arange(len(events)), again])
+    moments = np.concatenate([times + delay, times[again] + delay[again] + 300 + 2_400 * chance(keys[again], 45)])
+    number = (moments // _DELIVERY).astype(np.int64)
+    order = np.lexsort((keys[which], number))
+    texts = [json.dumps(event.content, separators=(",", ":")) for event in events]
+    contents: dict[tuple[str, int], list[str]] = {}
+    for index, file in zip(which[order].tolist(), number[order].tolist(), strict=True):
+        contents.setdefault((events[index].region, file), []).append(texts[index])
+    digest: dict[int, list[dict[str, str]]] = {}
+    for (region, file), bodies in contents.items():
+        moment = datetime.fromtimestamp(start + file * _DELIVERY, UTC)
+        name = f"{ACCOUNT}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{_suffix(region, moment)}.json.gz"
+        body = ('{"Records":[' + ",".join(bodies) + "]}").encode()
+        key = f"AWSLogs/{ACCOUNT}/CloudTrail/{region}/{moment:%Y/%m/%d}/{name}"
+        _save(root, key, body)
+        if region == REGION:
+            listed = {"s3Bucket": BUCKET, "s3Object": key, "hashValue": hashlib.sha256(body).hexdigest(),
+                      "hashAlgorithm": "SHA-256"}  # fmt: skip
+            digest.setdefault(file * _DELIVERY // 3_600, []).append(listed)
+    for hour in range(int(seconds // 3_600)):
+        _digest(root, datetime.fromtimestamp(start + hour * 3_600, UTC), digest.get(hour, []))
+    return Trail(len(events), len(which), len(contents))
+
+
+def _digest(root: Path, begin: datetime, files: list[dict[str, str]]) -> None:
+    """What CloudTrail writes each hour for who wants to check that no file was changed. It holds no event."""
+    end = begin + timedelta(hours=1)
+    document = {
+        "awsAccountId": ACCOUNT,
+        "digestStartTime": f"{begin:%Y-%m-%dT%H:%M:%SZ}",
+        "digestEndTime": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+        "digestS3Bucket": BUCKET,
+        "digestPublicKeyFingerprint": stable_id("", "digest key", length=32),
+        "digestSignatureAlgorithm": "SHA256withRSA",
+        "logFiles": files,
+    }
+    folder = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{REGION}/{end:%Y/%m/%d}"
+    name = f"{ACCOUNT}_CloudTrail-Digest_{REGION}_{TRAIL}_{REGION}_{end:%Y%m%dT%H%M%SZ}.json.gz"
+    _save(root, f"{folder}/{name}", json.dumps(document, separators=(",", ":")).encode())
+
+
+def _save(root: Path, key: str, body: bytes) -> None:
+    path = root / key
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(body, compresslevel=1, mtime=0))
+
+
+def _suffix(region: str, moment: datetime) -> str:
+    """The sixteen characters that make a file's name unique."""
+    number = int(stable_id("", "trail", region, moment, length=32), 16)
+    return "".join(_LETTERS[number // 62**n % 62] for n in range(16))

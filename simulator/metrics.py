@@ -1,0 +1,120 @@
+"""CloudWatch's minutes of each function, as GetMetricData answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.account import Function
+from simulator.lifecycle import History
+from simulator.traffic import Floats, Ints, Invocations
+
+METRICS = (
+    ("Invocations", "Sum"),
+    ("Errors", "Sum"),
+    ("Throttles", "Sum"),
+    ("Duration", "Average"),
+    ("Duration", "Maximum"),
+    ("ConcurrentExecutions", "Maximum"),
+)
+"""(name, statistic) that are asked for, with a period of a minute."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric of one function: only minutes in which there was something, as seconds and as text."""
+
+    minutes: Ints
+    times: list[str]
+    values: list[float]
+
+
+class Metrics:
+    """All series, cut into answers."""
+
+    def __init__(self, history: History, invocations: Invocations, start: int) -> None:
+        self._start = start
+        self._series = {
+            function.name: _series(invocations.where(invocations.function == function.name), start)
+            for function in history.functions
+        }
+        self._queries = {f.name: [_query(f, n) for n in range(len(METRICS))] for f in history.functions}
+
+    def answer(self, names: Sequence[str], since: int, until: int) -> tuple[str, str]:
+        """Request and response, as JSON, for these functions over [since, until), in simulation seconds."""
+        queries = ",".join(query for name in names for query in self._queries[name])
+        span = f'"StartTime":"{_iso(self._start + since)}","EndTime":"{_iso(self._start + until)}"'
+        request = f'{{"MetricDataQueries":[{queries}],{span},"ScanBy":"TimestampAscending"}}'
+        results = []
+        for name in names:
+            for n, ((metric, _), series) in enumerate(zip(METRICS, self._series[name], strict=True)):
+                first, after = np.searchsorted(series.minutes, (since, until)).tolist()
+                results.append(
+                    {
+                        "Id": _id(name, n),
+                        "Label": f"{name} {metric}",
+                        "Timestamps": series.times[first:after],
+                        "Values": series.values[first:after],
+                        "StatusCode": "Complete",
+                    }
+                )
+        answer = {"MetricDataResults": results, "Messages": []}
+        return request, json.dumps(answer, separators=(",", ":"))
+
+
+def _id(name: str, metric: int) -> str:
+    return f"{name.lower()}_{metric}"
+
+
+def _query(function: Function, metric: int) -> str:
+    name, stat = METRICS[metric]
+    dimensions = [{"Name": "FunctionName", "Value": function.name}]
+    named = {"Namespace": "AWS/Lambda", "MetricName": name, "Dimensions": dimensions}
+    query = {
+        "Id": _id(function.name, metric),
+        "MetricStat": {"Metric": named, "Period": 60, "Stat": stat},
+        "ReturnData": True,
+    }
+    return json.dumps(query, separators=(",", ":"))
+
+
+def _iso(moment: int) -> str:
+    return f"{np.datetime64(moment, 's')}+00:00"
+
+
+def _series(own: Invocations, start: int) -> list[Series]:
+    """In the order of METRICS. A metric's minute is the one in which the invocation began."""
+    minute, place, counts = np.unique((own.start // 60).astype(np.int64), return_inverse=True, return_counts=True)
+    milliseconds = (own.end - own.start) * 1_000
+    longest = np.zeros(len(minute))
+    np.maximum.at(longest, place, milliseconds)
+    errors = np.bincount(place, weights=own.failed, minlength=len(minute))
+    average = np.bincount(place, weights=milliseconds, minlength=len(minute)) / np.maximum(counts, 1)
+    times = _texts(minute, start)
+    busy, most = _concurrency(own.start, own.end)
+    values: tuple[Floats | Ints, ...] = (counts, errors, np.zeros(len(minute)), average, longest)
+    made = [Series(minute * 60, times, np.round(v.astype(float), 2).tolist()) for v in values]
+    return [*made, Series(busy * 60, _texts(busy, start), most.astype(float).tolist())]
+
+
+def _texts(minute: Ints, start: int) -> list[str]:
+    moments = (minute * 60 + start).astype("datetime64[s]")
+    return [f"{text}+00:00" for text in np.datetime_as_string(moments).tolist()]
+
+
+def _concurrency(begin: Floats, end: Floats) -> tuple[Ints, Ints]:
+    """Minutes in which something ran, and the most that ran at once in each."""
+    first, last = (begin // 60).astype(np.int64), (end // 60).astype(np.int64)
+    count = last - first + 1
+    part = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    minute, place = np.unique(np.repeat(first, count) + part, return_inverse=True)
+    begins, ends = np.sort(begin), np.sort(end)
+    # It can only rise where one begins, or be carried over from the minute before.
+    moment = np.where(part == 0, np.repeat(begin, count), (np.repeat(first, count) + part) * 60.0)
+    running = np.searchsorted(begins, moment, side="right") - np.searchsorted(ends, moment, side="right")
+    most = np.zeros(len(minute), dtype=np.int64)
+    np.maximum.at(most, place, running)
+    return minute, most

@@ -1,0 +1,153 @@
+"""A whole simulation: raw logs in one folder, the truth about them in another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+from simulator.cloudtrail import write_cloudtrail
+from simulator.flow_log_text import CUSTOM_FORMAT, DEFAULT_FORMAT, Shape
+from simulator.flow_logs import write_flow_logs
+from simulator.lifecycle import History, history
+from simulator.polls import Polling, write_polls
+from simulator.randomness import stream
+from simulator.scenarios import SCENARIOS, Effects
+from simulator.traffic import (
+    Activity,
+    ApiCalls,
+    Conversations,
+    Invocations,
+    assign_ports,
+    invocation_times,
+    perform,
+    weekday_of,
+)
+from simulator.truth import write_truth
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, steps done, steps in all)."""
+
+FORMATS = {"custom": CUSTOM_FORMAT, "default": DEFAULT_FORMAT}
+_STEPS = ("functions at work", "flow logs", "CloudTrail", "polls", "truth")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to simulate. The same options give the same bytes."""
+
+    seed: int = 1
+    days: float = 40
+    start: date = date(2026, 2, 1)
+    """the first day, from midnight UTC; with the defaults the last one is 2026-03-12"""
+    rate: float = 1.0
+    """multiplies how often functions run"""
+    period_seconds: int = 600
+    """aggregation of the flow log: 60 or 600"""
+    format: str = "custom"
+    """of the flow log: custom (fields of versions 2 to 5) or default (the 14 of version 2)"""
+    data_events: bool = False
+    """CloudTrail's Lambda data events: optional and paid, therefore off"""
+    scenarios: tuple[str, ...] = tuple(SCENARIOS)
+    poll_minutes: float = 30
+    missed_polls: float = 0.0
+    """share of the polls that never took place"""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.scenarios if name not in SCENARIOS]
+        if unknown:
+            raise ValueError(f"unknown scenario {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}")
+        if self.format not in FORMATS:
+            raise ValueError(f"unknown format {self.format}; there are: {', '.join(FORMATS)}")
+        if self.period_seconds not in (60, 600):
+            raise ValueError(f"period_seconds is 60 or 600, not {self.period_seconds}")
+        if self.days <= 0 or self.rate <= 0 or self.poll_minutes < 1:
+            raise ValueError("days and rate must be more than 0, poll_minutes at least 1")
+        if self.scenarios and self.days < 1:
+            raise ValueError("scenarios need at least one whole day: raise days, or ask for no scenarios")
+        if not 0 <= self.missed_polls < 1:
+            raise ValueError(f"missed_polls is a share from 0 to below 1, not {self.missed_polls}")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was written, and where."""
+
+    raw: Path
+    truth: Path
+    conversations: int
+    invocations: int
+    flow_records: int
+    flow_log_files: int
+    cloudtrail_events: int
+    cloudtrail_files: int
+    polls: int
+    raw_bytes: int
+
+
+def simulate(root: Path, options: Options | None = None, progress: Progress | None = None) -> Summary:
+    """Write `root/raw` (what AWS and the pollers write) and `root/truth` (what nobody else knows)."""
+    options = options or Options()
+    tell = progress or (lambda _step, _done, _total: None)
+    raw, truth = root / "raw", root / "truth"
+    for folder in (raw, truth):
+        if folder.exists() and any(folder.iterdir()):
+            raise FileExistsError(f"{folder} is not empty: choose another folder, or delete it first")
+    midnight = datetime.combine(options.start, time(), UTC)
+    start, seed = int(midnight.timestamp()), options.seed
+
+    def step(number: int) -> None:
+        tell(_STEPS[number] if number < len(_STEPS) else "done", number, len(_STEPS))
+
+    step(0)
+    world = history(options.days)
+    invocations, conversations, api_calls, effects = _activity(world, options, start)
+    step(1)
+    shape = Shape(fields=FORMATS[options.format], period_seconds=options.period_seconds)
+    flows = write_flow_logs(raw, conversations, world, start, seed, shape)
+    step(2)
+    trail = write_cloudtrail(raw, world, invocations, api_calls, start, seed, options.data_events)
+    step(3)
+    polling = Polling(round(options.poll_minutes * 60), options.missed_polls)
+    polls = write_polls(raw, world, invocations, start, seed, polling)
+    step(4)
+    write_truth(truth, world, invocations, conversations, api_calls, effects.story, flows.logged, start)
+    step(5)
+    return Summary(
+        raw=raw,
+        truth=truth,
+        conversations=len(conversations),
+        invocations=len(invocations),
+        flow_records=flows.records,
+        flow_log_files=flows.files,
+        cloudtrail_events=trail.events,
+        cloudtrail_files=trail.files,
+        polls=polls,
+        raw_bytes=sum(path.stat().st_size for path in raw.rglob("*.gz")),
+    )
+
+
+def _activity(world: History, options: Options, start: int) -> tuple[Invocations, Conversations, ApiCalls, Effects]:
+    """All that functions do: the background, then what scenarios add. Each has its own chance."""
+    background: list[Activity] = []
+    for function in world.functions:
+        rng = stream(options.seed, "invocations", function.name)
+        times = invocation_times(function, world, weekday_of(start), rng, options.rate)
+        rng = stream(options.seed, "calls", function.name)
+        background.append(perform(world, function, times, function.calls, rng))
+    # Together, because functions share interfaces.
+    normal = Conversations.joined([conversations for _, conversations, _ in background])
+    assign_ports(normal, odd=False)
+    effects = Effects()
+    for name in dict.fromkeys(options.scenarios):
+        SCENARIOS[name](world, stream(options.seed, "scenario", name), effects)
+    for _, conversations, _ in effects.activities:
+        assign_ports(conversations, odd=True)
+    everything = [*background, *effects.activities]
+    return (
+        Invocations.joined([invocations for invocations, _, _ in everything]),
+        Conversations.joined([normal, *[conversations for _, conversations, _ in effects.activities]]),
+        ApiCalls.joined([api_calls for _, _, api_calls in everything]),
+        effects,
+    )
