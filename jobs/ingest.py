@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -54,13 +54,14 @@ def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = 
     root = Path(settings.raw)
     earliest = window.start - timedelta(days=settings.lookback_days)
     latest = window.end + timedelta(hours=settings.lateness_hours)
-    todo = plan(listing(root, earliest, latest), _known(lake, earliest, latest), root)
+    known = _known(lake, earliest, latest)
+    todo = plan(listing(root, earliest, latest), known, root)
     _withdraw(lake, todo.withdraw)
     kinds = {file.source_file: classify(str(root / file.source_file), file.source_file) for file in todo.read}
     unknown = [file for file in todo.read if kinds[file.source_file][0] is None]
     skipped = [_row(file, state="skipped", reason=f"the same content as {file.copy_of}") for file in todo.copies]
     skipped += [_row(file, state="skipped", reason=kinds[file.source_file][1]) for file in unknown]
-    _record(lake, skipped)
+    _record(lake, skipped, known)
     done = records = rejected = 0
     total = len(todo.read) - len(unknown)
     for kind in _TABLE_OF:
@@ -68,7 +69,7 @@ def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = 
         for start in range(0, len(files), BATCH_FILES):
             batch = files[start : start + BATCH_FILES]
             progress(done, total)
-            good, bad = _take_in(lake, root, kind, batch)
+            good, bad = _take_in(lake, root, kind, batch, known)
             records, rejected, done = records + good, rejected + bad, done + len(batch)
     progress(total, total)
     return f"{total:,} files, {records:,} records, {rejected:,} rejected, {len(skipped):,} files skipped"
@@ -96,9 +97,9 @@ def _withdraw(lake: Lake, files: list[RawFile]) -> None:
         lake.delete_matching(INGESTED_FILES, lake.spark.createDataFrame(gone, "source_file string"))
 
 
-def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile]) -> tuple[int, int]:
+def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Container[str]) -> tuple[int, int]:
     """Read one batch; returns how many records were good and how many were not."""
-    _record(lake, [_row(file, kind=kind, state="started") for file in batch])
+    _record(lake, [_row(file, kind=kind, state="started") for file in batch], known)
     # Beside the tables, because on a cluster the readers run on other machines than this.
     folder = Path(lake.root) / "_receipts" / uuid.uuid4().hex
     folder.mkdir(parents=True)
@@ -131,7 +132,8 @@ def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile]) -> tuple[i
     ]
     if bad:
         lake.append(REJECTED_RECORDS, _frame(lake, REJECTED_RECORDS, bad))
-    _record(lake, [_finished(file, kind, receipts[file.source_file]) for file in batch])
+    finished = [_finished(file, kind, receipts[file.source_file]) for file in batch]
+    lake.upsert(INGESTED_FILES, _frame(lake, INGESTED_FILES, finished))
     return sum(receipt["records"] for receipt in receipts.values()), len(bad)
 
 
@@ -182,9 +184,12 @@ def _row(file: RawFile, **more: Any) -> Row:
     return {**asdict(file), **more}
 
 
-def _record(lake: Lake, rows: list[Row]) -> None:
-    if rows:
-        lake.upsert(INGESTED_FILES, _frame(lake, INGESTED_FILES, rows))
+def _record(lake: Lake, rows: list[Row], known: Container[str]) -> None:
+    """Note files in `ingested_files`; those that are not there yet by an append, which costs least."""
+    for write, there in ((lake.append, False), (lake.upsert, True)):
+        of_sort = [row for row in rows if (row["source_file"] in known) == there]
+        if of_sort:
+            write(INGESTED_FILES, _frame(lake, INGESTED_FILES, of_sort))
 
 
 def _frame(lake: Lake, table: Table, rows: list[Row]) -> Any:
