@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pyspark.sql import functions as F
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -36,10 +37,19 @@ def alerts(lake: Lake, console: Console, status: str | None, function: str | Non
 
 
 def alert_table(rows: list[Row]) -> Table:
-    """The alerts as a table for the eye."""
-    cells = [(r["alert_id"], r["severity"], r["status"], r["opened_at"], f"{r['title']}: {r['summary']}") for r in rows]
-    styles = {n: SEVERITY_STYLES.get(row["severity"], "") for n, row in enumerate(rows)}
-    return table(f"Alerts ({len(rows)})", ("alert", "severity", "status", "opened", "what"), cells, styles)
+    """The alerts as a table for the eye: narrow facts on the left, the sentence on the right."""
+    made = Table(
+        title=f"Alerts ({len(rows)})", title_justify="left", title_style="bold", pad_edge=False, show_lines=True
+    )
+    made.add_column("alert", no_wrap=True)
+    made.add_column("what", overflow="fold", ratio=1)
+    for row in rows:
+        style = SEVERITY_STYLES.get(row["severity"], "")
+        head = Text(f"{row['alert_id']}\n", style="bold")
+        head.append(f"{safe(row['severity'])}, {safe(row['status'])}\n", style=style)
+        head.append(safe(row["opened_at"]), style="not bold")
+        made.add_row(head, Text.assemble((safe(row["title"]), style), "\n", safe(row["summary"])))
+    return made
 
 
 def leases(lake: Lake, console: Console, address: str, at: datetime, vpc_id: str | None, json: bool) -> None:

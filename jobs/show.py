@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -38,7 +39,7 @@ def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], styles: dict[int, str] | None = None
 ) -> Table:
     """Rows below their headings; every cell is plain text, whatever markup stands in it."""
-    made = Table(title=title, title_justify="left", title_style="bold", expand=False, pad_edge=False)
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         made.add_column(column, overflow="fold")
     for number, row in enumerate(rows):
