@@ -212,4 +212,5 @@ def _labels() -> Call:
 
 
 def _workflow() -> Call:
-    return Call(("203.0.113.181",), 443, "AMAZON", service="AMAZON", api=(("states.amazonaws.com", "StartExecution"),))
+    api = (("states.amazonaws.com", "StartExecution"),)
+    return Call(("203.0.113.181",), 443, "AMAZON", service="AMAZON", api=api, api_share=0.25)

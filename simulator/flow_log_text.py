@@ -31,6 +31,7 @@ CUSTOM_FORMAT = (
 """A format as companies choose it: fields of versions 2 to 5, in an order of their own."""
 
 OK, NODATA, SKIPDATA = 0, 1, 2
+_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
@@ -113,24 +114,32 @@ def write_records(root: Path, rows: Records, book: Book, shape: Shape, start: in
     delay += np.where(late, 600 + 4_800 * chance(rows.key, 7), 0)
     file = (((rows.window + 1) * shape.period_seconds + delay) // shape.delivery_seconds).astype(np.int64)
     order = np.lexsort((rows.key, file))
-    file, lines = file[order], _lines(rows.where(order), book, shape.fields, start)
-    _, offsets, data = lines.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int64, count=len(lines) + 1)
-    text = memoryview(data)
+    numbers, firsts = np.unique(file[order], return_index=True)
+    edges = [*firsts.tolist(), len(order)]
     header = (" ".join(shape.fields) + "\n").encode()
-    numbers, firsts = np.unique(file, return_index=True)
-    days: set[Path] = set()
-    for number, first, last in zip(numbers, firsts, [*firsts[1:], len(lines)], strict=True):
-        moment = datetime.fromtimestamp(start + int(number) * shape.delivery_seconds, UTC)
-        folder = root / f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{moment:%Y/%m/%d}"
-        if folder not in days:
-            folder.mkdir(parents=True, exist_ok=True)
-            days.add(folder)
-        label = stable_id("", FLOW_LOG, moment, length=8)
-        name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{FLOW_LOG}_{moment:%Y%m%dT%H%MZ}_{label}.log.gz"
-        body = b"".join((header, text[ends[first] : ends[last]]))
-        (folder / name).write_bytes(gzip.compress(body, compresslevel=1, mtime=0))
+    # Some files at a time: the text of all would take much memory.
+    first = 0
+    while first < len(numbers):
+        after = max(first + 1, int(np.searchsorted(edges, edges[first] + _ROWS_AT_ONCE, side="right")) - 1)
+        base = edges[first]
+        lines = _lines(rows.where(order[base : edges[after]]), book, shape.fields, start)
+        _, offsets, data = lines.buffers()
+        places, text = np.frombuffer(offsets, dtype=np.int64).tolist(), memoryview(data)
+        for n in range(first, after):
+            body = text[places[edges[n] - base] : places[edges[n + 1] - base]]
+            _save(root, start + int(numbers[n]) * shape.delivery_seconds, b"".join((header, body)))
+        first = after
     return len(numbers)
+
+
+def _save(root: Path, moment: int, text: bytes) -> None:
+    at = datetime.fromtimestamp(moment, UTC)
+    folder = root / f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{at:%Y/%m/%d}"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+    label = stable_id("", FLOW_LOG, at, length=8)
+    name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{FLOW_LOG}_{at:%Y%m%dT%H%MZ}_{label}.log.gz"
+    (folder / name).write_bytes(gzip.compress(text, compresslevel=1, mtime=0))
 
 
 def _lines(rows: Records, book: Book, wanted: Sequence[str], start: int) -> pa.Array:
