@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pyspark.sql import functions as F
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text

@@ -17,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both: starts both engines itself, as commands; run once, with --engine spark")
+    config.addinivalue_line("markers", "sail_only: too many runs for Spark, whose parts are tested there by others")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -26,7 +27,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         needs_engine = "spark" in getattr(item, "fixturenames", ()) or "engine" in getattr(item, "fixturenames", ())
         both = item.get_closest_marker("both") is not None
-        chosen = (needs_engine or both) if on_spark else not both
+        sail_only = item.get_closest_marker("sail_only") is not None
+        chosen = ((needs_engine and not sail_only) or both) if on_spark else not both
         (kept if chosen else dropped).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)

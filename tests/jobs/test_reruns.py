@@ -1,0 +1,166 @@
+"""Twice, day by day, hour by hour, late, re-ordered, repeated, killed: always the same tables."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.sources.files import FileName
+from tests.jobs.conftest import DAYS, START, days, linked, run_days
+from tests.lakes import assert_equal, command, commits, leasehold, read
+from transforms.schemas import INGESTED_FILES, REOPENED_HOURS, RUNS
+
+LATE_FROM = START + timedelta(days=DAYS - 3)
+"""Files delivered after this may come late in these tests: the last run looks back as far as that."""
+
+
+def chance(path: Path | str, salt: str) -> float:
+    """A number in [0, 1) that depends on the path alone."""
+    return int(hashlib.sha256(f"{salt}{path}".encode()).hexdigest()[:8], 16) / 16**8
+
+
+def late_files(raw: Path) -> list[Path]:
+    """One file in eight of the last days, of every kind."""
+    found = []
+    for path in sorted(p for p in raw.rglob("*") if p.is_file()):
+        moment = FileName.parse(path.relative_to(raw).as_posix()).time
+        if moment and moment >= LATE_FROM and chance(path.name, "late") < 0.125:
+            found.append(path)
+    return found
+
+
+def deliver_late(raw: Path, to: Path, copies: bool) -> None:
+    """Bring what came late, and some files a second time under a later name."""
+    for path in late_files(raw):
+        os.link(path, to / path.relative_to(raw))
+        if copies and chance(path.name, "copy") < 0.3:
+            head, _, tail = path.name.rpartition("_")
+            twin = f"{head}_f{tail[1:]}" if "Z_" in path.name else None
+            if twin and twin > path.name:
+                shutil.copy(path, to / path.parent.relative_to(raw) / twin)
+
+
+def without_late(raw: Path, to: Path) -> Path:
+    """The raw folder before the late files came."""
+    made = linked(raw, to)
+    for path in late_files(raw):
+        (made / path.relative_to(raw)).unlink()
+    return made
+
+
+def test_twice_gives_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(at_once, tmp_path / "lake"))
+    run_days(spark, raw, again, 0, DAYS)
+    assert_equal(at_once, again, without=[RUNS])
+    # And so does a part of it.
+    run_days(spark, raw, again, 3, 5)
+    assert_equal(at_once, again, without=[RUNS])
+
+
+def test_day_by_day_gives_the_same(spark: SparkSession, engine: str, raw: Path, at_once: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    steps = range(DAYS) if engine == "sail" else (0, 4, 7)  # Spark takes a minute a run
+    for first, end in zip(steps, [*steps[1:], DAYS], strict=True):
+        run_days(spark, raw, lake, first, end)
+    assert_equal(at_once, lake, without=[RUNS, REOPENED_HOURS])
+    assert nothing_left(lake)
+
+
+@pytest.mark.sail_only
+def test_hour_by_hour_gives_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    run_days(spark, raw, lake, 0, DAYS - 1)
+    for hour in range(24):
+        run_days(spark, raw, lake, DAYS - 1 + hour / 24, DAYS - 1 + (hour + 1) / 24)
+    assert_equal(at_once, lake, without=[RUNS, REOPENED_HOURS])
+    assert nothing_left(lake)
+
+
+def nothing_left(lake: Path) -> bool:
+    """No hour before the end waits for anything."""
+    end = START + timedelta(days=DAYS)
+    return all(hour >= end for hour in read(lake, REOPENED_HOURS)["hour"].to_pylist())
+
+
+@pytest.mark.sail_only
+def test_days_in_reverse_give_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    for first, end in ((6, DAYS), (3, 6), (0, 3)):
+        run_days(spark, raw, lake, first, end)
+    # Days after a window that was run later wait for a run of their own.
+    run_days(spark, raw, lake, DAYS - 1, DAYS)
+    assert_equal(at_once, lake, without=[RUNS, REOPENED_HOURS])
+    assert nothing_left(lake)
+
+
+def test_late_and_repeated_files_give_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
+    some, lake = without_late(raw, tmp_path / "raw"), tmp_path / "lake"
+    assert len(late_files(raw)) > 50
+    run_days(spark, some, lake, 0, DAYS)
+    deliver_late(raw, some, copies=True)
+    run_days(spark, some, lake, DAYS - 1, DAYS)
+    assert_equal(at_once, lake, without=[RUNS, REOPENED_HOURS, INGESTED_FILES])
+    assert nothing_left(lake)
+    files = read(lake, INGESTED_FILES).to_pylist()
+    assert sum(1 for file in files if file["copy_of"]) > 5
+    assert len({f["source_file"] for f in files if not f["copy_of"]} ^ names(at_once)) == 0
+
+
+def names(lake: Path) -> set[str]:
+    """The files that are no copies."""
+    return {file["source_file"] for file in read(lake, INGESTED_FILES).to_pylist() if not file["copy_of"]}
+
+
+def test_killed_at_any_point_and_run_again_gives_the_same(
+    engine: str, raw: Path, at_once: Path, tmp_path: Path
+) -> None:
+    """SIGKILL to the whole process group as soon as the tables have n commits more, for many n."""
+    lake = tmp_path / "lake"
+    run = command("run", "nightly", "--raw", raw, "--lake", lake, "--engine", engine, *days(0, DAYS))
+    killed = 0
+    for more in (1, 2, 3, 5, 8, 13, 21, 30, 40) if engine == "sail" else (3, 12, 30):
+        for delay in (0.0, 0.02) if engine == "sail" else (0.1,):
+            killed += killed_after(run, lake, more, delay)
+    assert killed >= (12 if engine == "sail" else 3)
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_equal(at_once, lake, without=[RUNS, REOPENED_HOURS])
+    assert nothing_left(lake)
+
+
+def killed_after(run: list[str], lake: Path, more: int, delay: float) -> bool:
+    """Was the run killed? False: it was done before."""
+    # A lake that grows over all kills would be done early: half of them begin anew.
+    if more in (5, 21) and delay:
+        shutil.rmtree(lake, ignore_errors=True)
+    target = commits(lake) + more
+    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    while process.poll() is None and commits(lake) < target:
+        time.sleep(0.01)
+    time.sleep(delay)
+    if process.poll() is not None:
+        return False
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return True
+
+
+@pytest.mark.both
+def test_both_engines_make_the_same_of_late_repeated_and_reordered_files(raw: Path, tmp_path: Path) -> None:
+    lakes = []
+    for engine in ("sail", "spark"):
+        some, lake = without_late(raw, tmp_path / f"raw-{engine}"), tmp_path / engine
+        leasehold("run", "nightly", "--raw", some, "--lake", lake, "--engine", engine, *days(0, DAYS - 2))
+        deliver_late(raw, some, copies=True)
+        leasehold("run", "nightly", "--raw", some, "--lake", lake, "--engine", engine, *days(DAYS - 2, DAYS))
+        lakes.append(lake)
+    assert_equal(*lakes)
