@@ -45,7 +45,7 @@ class Shape:
     """one file holds what is delivered in this time; AWS: 5 minutes"""
     late_share: float = 0.01
     """of the records come up to 90 minutes late"""
-    skip_share: float = 0.0003
+    skip_share: float = 0.0005
     """of the (interface, window)s AWS skips, and says so"""
     lag_share: float = 0.02
     """of the (interface, window)s are taken down up to 60 seconds late"""

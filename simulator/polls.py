@@ -63,8 +63,9 @@ def write_polls(root: Path, history: History, invocations: Invocations, start: i
         _write(root, "list_functions", start + moment + 2, _ALL, versions.at(moment + 2))
         until = int((moment + 4 - _LATE_SECONDS) // 60 * 60)
         if until > asked_until:
-            names = [f.name for f in history.functions if history.states(f, moment + 4)]
-            request, answer = metrics.answer(names, asked_until, until)
+            # Also of functions that are gone by now: their last minutes are still wanted.
+            known = [f for f in history.functions if history.states(f, moment) or history.states(f, asked_until)]
+            request, answer = metrics.answer([f.name for f in known], asked_until, until)
             _write(root, "get_metric_data", start + moment + 4, request, answer)
             asked_until = until
     return int((~missed).sum())
