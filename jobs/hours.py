@@ -27,10 +27,10 @@ def reopen(lake: Lake, job: str, hours: Iterable[datetime]) -> None:
         lake.insert_new(REOPENED_HOURS, lake.spark.createDataFrame(rows, "job string, hour timestamp"))
 
 
-def reopened(lake: Lake, job: str, before: datetime) -> list[datetime]:
-    """The job's queued hours before an instant, in order."""
-    queued = lake.read(REOPENED_HOURS).where((F.col("job") == job) & (F.col("hour") < F.lit(before)))
-    return sorted(collect_hours(queued))
+def reopened(lake: Lake, job: str, before: datetime | None = None) -> list[datetime]:
+    """The job's queued hours (before an instant), in order."""
+    queued = lake.read(REOPENED_HOURS).where(F.col("job") == job)
+    return sorted(collect_hours(queued if before is None else queued.where(F.col("hour") < F.lit(before))))
 
 
 def close(lake: Lake, job: str, hours: Iterable[datetime]) -> None:
@@ -47,16 +47,23 @@ def collect_hours(frame: DataFrame) -> list[datetime]:
     return [datetime.fromtimestamp(row.s, UTC) for row in rows]
 
 
-def of_window(lake: Lake, window: Window) -> list[datetime]:
-    """The window's hours from which there are flow logs: a window may be wider than the data."""
+def record_span(lake: Lake) -> tuple[datetime, datetime] | None:
+    """The times of the first and the last flow-log record that was taken in; None without any."""
     flow_logs = lake.read(INGESTED_FILES).where((F.col("kind") == "vpc_flow_logs") & F.col("min_time").isNotNull())
     row = flow_logs.agg(
         F.unix_timestamp(F.min("min_time")).alias("first"), F.unix_timestamp(F.max("max_time")).alias("last")
     ).first()
     if row is None or row["first"] is None:
+        return None
+    return datetime.fromtimestamp(row["first"], UTC), datetime.fromtimestamp(row["last"], UTC)
+
+
+def of_window(lake: Lake, window: Window) -> list[datetime]:
+    """The window's hours from which there are flow logs: a window may be wider than the data."""
+    span = record_span(lake)
+    if span is None:
         return []
-    first = datetime.fromtimestamp(row["first"] // 3_600 * 3_600, UTC)
-    return window.hours(first, datetime.fromtimestamp(row["last"], UTC))
+    return window.hours(span[0].replace(minute=0, second=0), span[1])
 
 
 def spans(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:

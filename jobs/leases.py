@@ -9,7 +9,10 @@ from jobs import hours
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
-from transforms import leases
+from transforms.changes import changed_hours
+from transforms.function_configs import function_configs
+from transforms.interfaces import interfaces
+from transforms.leases import ip_leases
 from transforms.schemas import (
     CLOUDTRAIL_EVENTS,
     FUNCTION_CONFIGS,
@@ -25,13 +28,16 @@ _EVENT_SOURCES = ("ec2.amazonaws.com", "lambda.amazonaws.com")
 
 def run(lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
     """Build the three tables anew from all that was ingested; hours whose leases changed are attributed again."""
-    del settings, window  # a lease has no window: evidence of today may move a boundary of yesterday
+    del window  # a lease has no window: evidence of today may move a boundary of yesterday
     events = lake.read(CLOUDTRAIL_EVENTS).where(F.col("event_source").isin(*_EVENT_SOURCES))
-    lake.overwrite(INTERFACES, leases.interfaces(lake.read(INTERFACE_SNAPSHOTS), events))
-    lake.overwrite(FUNCTION_CONFIGS, leases.function_configs(lake.read(FUNCTION_SNAPSHOTS), events))
-    after = leases.ip_leases(lake.read(INTERFACES), lake.read(FUNCTION_CONFIGS))
-    changed = hours.collect_hours(leases.changed_hours(lake.read(IP_LEASES), after))
-    hours.reopen(lake, "attribute", changed)
+    lake.overwrite(INTERFACES, interfaces(lake.read(INTERFACE_SNAPSHOTS), events))
+    lake.overwrite(FUNCTION_CONFIGS, function_configs(lake.read(FUNCTION_SNAPSHOTS), events))
+    after = ip_leases(lake.read(INTERFACES), lake.read(FUNCTION_CONFIGS))
+    changed = []
+    if span := hours.record_span(lake):
+        differing = changed_hours(lake.read(IP_LEASES), after, *span, settings.clock_tolerance_seconds)
+        changed = hours.collect_hours(differing)
+        hours.reopen(lake, "attribute", changed)
     lake.overwrite(IP_LEASES, after)
     progress(1, 1)
     return f"{len(changed):,} hours with changed leases"

@@ -100,9 +100,9 @@ def next_baseline(baseline: DataFrame, judged: DataFrame, day: date, learning: L
         )
     )
     today = F.lit(day.isoformat()).cast("date")
-    peers = baseline.select(
-        *_FUNCTION, *PEER, "first_seen", "last_seen", "days_seen", "status"
-    ).join(met, [*_FUNCTION, *_IDENTITY], "full")
+    peers = baseline.select(*_FUNCTION, *PEER, "first_seen", "last_seen", "days_seen", "status").join(
+        met, [*_FUNCTION, *_IDENTITY], "full"
+    )
     seen_today = F.col("met_flagged").isNotNull()
     oldest = (day + timedelta(days=1) - timedelta(days=learning.memory_days)).isoformat()
     peers = peers.select(
@@ -137,7 +137,9 @@ def next_baseline(baseline: DataFrame, judged: DataFrame, day: date, learning: L
 
 def expected_peers(baselines: DataFrame, limit: int = 8) -> DataFrame:
     """Per date, function and side (internal or external): the normal peers, as `kind name:port`, sorted."""
-    label = F.concat("peer_name", F.lit(" ("), "peer_kind", F.lit(", port "), F.col("peer_port").cast("string"), F.lit(")"))
+    label = F.concat(
+        "peer_name", F.lit(" ("), "peer_kind", F.lit(", port "), F.col("peer_port").cast("string"), F.lit(")")
+    )
     return (
         baselines.where(F.col("status") == "normal")
         .groupBy(F.col("as_of_date").alias("date"), *_FUNCTION, "peer_internal")
@@ -154,5 +156,3 @@ def _known_well(learning: Learning) -> Column:
         & (F.col("days_learned") >= MIN_ACTIVE_DAYS)
         & (F.col("unseen_mass") <= learning.max_unseen_mass)
     )
-
-

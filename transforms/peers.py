@@ -8,85 +8,154 @@ from ipaddress import IPv4Network, ip_network
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-# RFC 1918 and RFC 6598 (carrier-grade NAT: used inside VPCs); IPv6 by its prefix below.
-_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-# Unique local fc00::/7 and link-local fe80::/10.
-_PRIVATE_IPV6 = r"^(?i)(f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):"
+from transforms.intervals import FIRST_SNAPSHOT, earliest, latest
+
+# RFC 1918 and RFC 6598 (carrier-grade NAT: used inside VPCs), unique local and link-local IPv6.
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10")
 
 KnownNetwork = tuple[str, str, bool]
 """cidr, name, internal"""
 
 
+def plain_address(address: Column) -> Column:
+    """The address as EC2 writes it: lower case, an IPv4 address that is mapped into IPv6 as itself.
+
+    `::FFFF:10.0.0.1` → `10.0.0.1`
+    """
+    lower = F.lower(address)
+    mapped = F.regexp_extract(lower, r"^::ffff:([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)$", 1)
+    return F.when(mapped != "", mapped).otherwise(lower)
+
+
 def is_internal(address: str, networks: Sequence[KnownNetwork] = ()) -> Column:
     """Is the address inside: a private range or a network that the settings call internal?"""
-    number = _ipv4_number(address)
-    inside = F.coalesce(F.col(address).rlike(_PRIVATE_IPV6), F.lit(False))
-    for cidr in (*_PRIVATE, *(cidr for cidr, _, internal in networks if internal)):
-        inside = inside | _in_network(number, cidr)
-    return inside
+    inside = (*_PRIVATE, *(cidr for cidr, _, internal in networks if internal))
+    return F.coalesce(*[F.when(_in_network(address, cidr), True) for cidr in inside], F.lit(False))
 
 
 def network_name(address: str, networks: Sequence[KnownNetwork]) -> Column:
-    """The name of the first known IPv4 network that holds the address, else NULL."""
-    name = F.lit(None).cast("string")
-    number = _ipv4_number(address)
-    for cidr, label, _ in reversed(networks):
-        name = F.when(_in_network(number, cidr), label).otherwise(name)
-    return name
+    """The name of the first known network that holds the address, else NULL."""
+    return F.coalesce(
+        *[F.when(_in_network(address, cidr), label) for cidr, label, _ in networks], F.lit(None).cast("string")
+    )
 
 
 def name_peers(flows: DataFrame, leases: DataFrame, networks: Sequence[KnownNetwork]) -> DataFrame:
-    """Add peer_kind, peer_name and peer_internal to flows.
+    """Add peer_kind, peer_name and peer_internal to flows, one row for one row.
 
-    `flows` has account_id, vpc_id, peer_addr, start_time and peer_aws_service (NULL without a tag);
-    `leases` is `ip_leases`. First the AWS service that AWS itself names, then the resource that held the
-    address in this VPC at that time, then a known network, else the bare address. One resource behind
-    many addresses is one peer.
+    `flows` has vpc_id, peer_addr, start_time and peer_aws_service (NULL without a tag); `leases` is
+    `ip_leases`. First the resource that held the address in this VPC then (a VPC's id is unique in the world,
+    so equal private addresses of two VPCs never mix), else the AWS service that AWS itself names, then a known
+    network, else the bare address. One resource behind many addresses is one peer; what holds an address of
+    this VPC is internal, whatever the range.
+
+    A resource counts over [valid_from, valid_to); where none does, over what its uncertainty adds; where
+    none does, back from the first snapshot that showed it. Of two that are equally likely the first by name.
     """
-    holders = leases.where((F.col("owner_kind") != "lambda") & F.col("valid_from").isNotNull()).select(
-        F.col("vpc_id").alias("holder_vpc"),
-        F.col("address").alias("holder_addr"),
-        F.col("owner_kind").alias("holder_kind"),
-        F.col("owner_name").alias("holder_name"),
-        F.col("valid_from").alias("holder_from"),
-        F.col("valid_to").alias("holder_to"),
-    )
-    held = (
-        (F.col("vpc_id") == F.col("holder_vpc"))
-        & (F.col("peer_addr") == F.col("holder_addr"))
-        & (F.col("start_time") >= F.col("holder_from"))
-        & (F.col("holder_to").isNull() | (F.col("start_time") < F.col("holder_to")))
+    counts = F.array_min(
+        F.transform(
+            F.filter("holders", lambda h: _likelihood(h, F.col("start_time")).isNotNull()),
+            lambda h: F.struct(_likelihood(h, F.col("start_time")).alias("rank"), h["kind"], h["name"]),
+        )
     )
     network = network_name("peer_addr", networks)
-    service, holder = F.col("peer_aws_service"), F.col("holder_name")
+    service, holder = F.col("peer_aws_service"), F.col("holder.name")
     kind = (
-        F.when(holder.isNotNull(), F.col("holder_kind"))
+        F.when(holder.isNotNull(), F.col("holder.kind"))
         .when(service.isNotNull(), "aws_service")
         .when(network.isNotNull(), "network")
         .otherwise("address")
     )
+    # One row an address on the right side: the join cannot multiply flows.
+    at_address = [F.col("vpc_id") == F.col("holder_vpc"), F.col("peer_addr") == F.col("holder_addr")]
     return (
-        flows.join(holders, held, "left")
-        .withColumn("peer_kind", kind)
-        .withColumn("peer_name", F.coalesce(holder, service, network, F.col("peer_addr")))
-        .withColumn("peer_internal", is_internal("peer_addr", networks))
-        .drop(*holders.columns)
+        flows.join(_holders(leases), at_address, "left")
+        .withColumn("holder", counts)
+        .withColumns(
+            {
+                "peer_kind": kind,
+                "peer_name": F.coalesce(holder, service, network, F.col("peer_addr")),
+                "peer_internal": holder.isNotNull() | is_internal("peer_addr", networks),
+            }
+        )
+        .drop("holder", "holders", "holder_vpc", "holder_addr")
     )
+
+
+def resources(leases: DataFrame) -> DataFrame:
+    """The leases that name peers."""
+    named = F.col("owner_name").isNotNull() & F.col("valid_from").isNotNull()
+    return leases.where((F.col("owner_kind") != "lambda") & named)
+
+
+def _holders(leases: DataFrame) -> DataFrame:
+    """Per (vpc, address): everything that ever held it, with its times."""
+    held = F.struct(
+        "valid_from",
+        "valid_to",
+        (F.col("from_evidence") == FIRST_SNAPSHOT).alias("presumed"),
+        earliest().alias("earliest"),
+        latest().alias("latest"),
+        F.col("owner_kind").alias("kind"),
+        F.col("owner_name").alias("name"),
+    )
+    return (
+        resources(leases)
+        .where(F.col("vpc_id").isNotNull())
+        .groupBy(F.col("vpc_id").alias("holder_vpc"), F.col("address").alias("holder_addr"))
+        .agg(F.collect_list(held).alias("holders"))
+    )
+
+
+def _likelihood(holder: Column, moment: Column) -> Column:
+    """0 held it then, 1 may have, 2 is the first one known, only later; NULL did not."""
+    started, ended = moment >= holder["valid_from"], holder["valid_to"].isNotNull() & (moment >= holder["valid_to"])
+    too_early = holder["earliest"].isNotNull() & (moment < holder["earliest"])
+    too_late = holder["latest"].isNotNull() & (moment >= holder["latest"])
+    return (
+        F.when(started & ~ended, 0)
+        .when(too_early | too_late, F.lit(None).cast("int"))
+        .when(~started & holder["presumed"], 2)
+        .otherwise(1)
+    )
+
+
+def _in_network(address: str, cidr: str) -> Column:
+    network = ip_network(cidr)
+    if isinstance(network, IPv4Network):
+        value: Column = _ipv4_number(address)
+        bounds: tuple[int | str, int | str] = (int(network.network_address), int(network.broadcast_address))
+    else:
+        value = _ipv6_digits(address)
+        bounds = (f"{int(network.network_address):032x}", f"{int(network.broadcast_address):032x}")
+    return F.coalesce(value.between(*bounds), F.lit(False))
 
 
 def _ipv4_number(address: str) -> Column:
     """An IPv4 address as a number, NULL for anything else."""
     parts = F.split(F.col(address), r"\.")
-    is_ipv4 = F.col(address).rlike(r"^\d{1,3}(\.\d{1,3}){3}$")
+    is_ipv4 = F.col(address).rlike(r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$")
     number = F.lit(0).cast("bigint")
     for place in range(4):
-        number = number * 256 + parts.getItem(place).try_cast("bigint")
+        number = number * 256 + F.get(parts, place).try_cast("bigint")
     return F.when(is_ipv4, number)
 
 
-def _in_network(number: Column, cidr: str) -> Column:
-    network = ip_network(cidr)
-    if not isinstance(network, IPv4Network):
-        return F.lit(False)
-    first, last = int(network.network_address), int(network.broadcast_address)
-    return F.coalesce(number.between(first, last), F.lit(False))
+def _ipv6_digits(address: str) -> Column:
+    """An IPv6 address as its 32 digits, which sort as numbers do; NULL for anything else.
+
+    `2600:1f::1` → `2600001f000000000000000000000001`
+    """
+    halves = F.split(F.lower(F.col(address)), "::")
+    empty = F.array().cast("array<string>")
+
+    def groups(half: Column) -> Column:
+        return F.when(half.isNull() | (half == ""), empty).otherwise(F.split(half, ":"))
+
+    head, tail = groups(F.get(halves, 0)), groups(F.get(halves, 1))
+    missing = F.greatest(F.lit(8) - F.size(head) - F.size(tail), F.lit(0))
+    digits = F.array_join(
+        F.transform(F.concat(head, F.array_repeat(F.lit("0"), missing), tail), lambda g: F.lpad(g, 4, "0")), ""
+    )
+    is_ipv6 = F.col(address).rlike(r"^[0-9A-Fa-f:]*:[0-9A-Fa-f:]*$") & (F.length(digits) == 32)
+    return F.when(is_ipv6, digits)

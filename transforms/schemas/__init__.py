@@ -13,6 +13,28 @@ from transforms.schemas.sources import (
 )
 from transforms.schemas.table import Table
 
+__all__ = [
+    "ALERTS",
+    "ALL",
+    "CLOUDTRAIL_EVENTS",
+    "COVERAGE",
+    "FLOW_LOGS",
+    "FUNCTION_ACTIVITY_HOURLY",
+    "FUNCTION_BASELINES",
+    "FUNCTION_CONFIGS",
+    "FUNCTION_FLOWS",
+    "FUNCTION_METRICS",
+    "FUNCTION_SNAPSHOTS",
+    "INGESTED_FILES",
+    "INTERFACES",
+    "INTERFACE_SNAPSHOTS",
+    "IP_LEASES",
+    "OBSERVATIONS",
+    "REJECTED_RECORDS",
+    "REOPENED_HOURS",
+    "RUNS",
+]
+
 ALL: tuple[Table, ...] = (
     FLOW_LOGS,
     CLOUDTRAIL_EVENTS,

@@ -35,7 +35,17 @@ FUNCTION_BASELINES = Table(
 OBSERVATIONS = Table(
     name="observations",
     job="detect",
-    key=("detection_id", "account_id", "region", "functions", "peer_kind", "peer_name", "peer_port", "protocol", "date"),
+    key=(
+        "detection_id",
+        "account_id",
+        "region",
+        "functions",
+        "peer_kind",
+        "peer_name",
+        "peer_port",
+        "protocol",
+        "date",
+    ),
     partition_by="date",
     doc="One detection's finding on one day, with its evidence.",
     schema=columns(

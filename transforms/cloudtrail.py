@@ -1,0 +1,43 @@
+"""Reading CloudTrail events: which calls changed something, and what their JSON says."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+
+def succeeded(events: DataFrame, source: str, *names: str) -> DataFrame:
+    """The calls of these names that changed something: with an errorCode (denied, a dry run) none did.
+
+    Lambda's names carry a version (`DeleteFunction20150331`), and other calls begin alike
+    (`DeleteFunctionConcurrency20171031`): a name matches alone or with digits after it.
+    """
+    pattern = rf"^(?:{'|'.join(names)})(?:[0-9].*)?$"
+    return events.where(
+        (F.col("event_source") == source) & F.col("event_name").rlike(pattern) & F.col("error_code").isNull()
+    )
+
+
+def request(path: str) -> Column:
+    """A value of requestParameters as text; NULL when it is missing."""
+    return F.get_json_object("request_parameters", f"$.{path}")
+
+
+def response(path: str) -> Column:
+    """A value of responseElements as text; NULL when it is missing."""
+    return F.get_json_object("response_elements", f"$.{path}")
+
+
+def values_of(json: Column, key: str) -> Column:
+    """All the values of one key in a piece of JSON, however deep; an empty array without any.
+
+    `{"items":[{"groupId":"sg-1"}]}` and `groupId` → [sg-1]. (Sail knows no `[*]` in a JSON path.) A quoted
+    key inside a text is escaped there, so it does not match.
+    """
+    found = F.regexp_extract_all(json, F.lit(rf'"{key}"\s*:\s*"([^"\\]+)"'), 1)
+    return F.coalesce(found, F.array().cast("array<string>"))
+
+
+def strings_in(json: Column) -> Column:
+    """The strings of a JSON array of plain strings: `["a","b"]` → [a, b]; an empty array without any."""
+    return F.coalesce(F.regexp_extract_all(json, F.lit(r'"([^"\\]+)"'), 1), F.array().cast("array<string>"))

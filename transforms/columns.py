@@ -1,0 +1,28 @@
+"""Small expressions that several transforms need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+UNKNOWN = "unknown"
+"""Account or region that no record names; AWS itself writes `unknown` for accounts. Never NULL: keys join on it."""
+
+SCOPE = ("account_id", "region")
+
+
+def scope() -> list[Column]:
+    """account_id and region, `unknown` where they are missing."""
+    return [F.coalesce(name, F.lit(UNKNOWN)).alias(name) for name in SCOPE]
+
+
+def sorted_list(array: Column) -> Column:
+    """An array of ids as text: distinct, sorted, joined by a comma; empty for NULL."""
+    return F.array_join(F.array_sort(F.array_distinct(F.coalesce(array, F.array().cast("array<string>")))), ",")
+
+
+def content(columns: Sequence[str]) -> Column:
+    """A hash of the columns' values that tells NULL from empty."""
+    return F.sha2(F.concat_ws("\x1f", *[F.coalesce(F.col(c), F.lit("\x1e")) for c in columns]), 256)

@@ -1,0 +1,107 @@
+"""The configurations of function versions over time."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from transforms.cloudtrail import request, response, strings_in, succeeded
+from transforms.columns import SCOPE, content, scope, sorted_list
+from transforms.intervals import no_times
+from transforms.timelines import observed_intervals
+
+_KEY = ("function_name", "version")
+_ATTRIBUTES = ("vpc_id", "subnet_ids", "security_group_ids", "role", "code_sha256")
+_LATEST = "$LATEST"
+
+# A name, a partial or a whole ARN, perhaps with a version or an alias.
+_FUNCTION = r"^(?:(?:arn:[^:]*:lambda:[^:]*:)?[0-9]{12}:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9$_-]+))?$"
+
+
+def function_configs(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
+    """`function_configs`: function version × configuration over time, from `function_snapshots` and CloudTrail.
+
+    CreateFunction, UpdateFunctionConfiguration, UpdateFunctionCode and PublishVersion answer with the whole
+    configuration, so that several changes between two polls are all known, and a function that no poll saw.
+    The old configuration serves until the update has succeeded: while a poll says `InProgress` (or `Failed`)
+    it still does, and the uncertainty of a change reaches to the poll that shows it done. DeleteFunction ends
+    every version, or the one that it names. Without events a change lies between two polls: see
+    `observed_intervals`.
+
+    Polls at 10:00 and 10:10; f in security group a, then b; UpdateFunctionConfiguration at 10:02 → group a
+    until 10:02 ± 480 s, b from 10:02 ± 480 s, both `cloudtrail`. Without the event: 10:05 ± 300 s, `snapshot`.
+    A snapshot without a poll time gives a row without times (`undated snapshot`).
+    """
+    seen = snapshots.select(
+        *scope(),
+        "polled_at",
+        *_KEY,
+        F.nullif("vpc_id", F.lit("")).alias("vpc_id"),
+        sorted_list(F.col("subnet_ids")).alias("subnet_ids"),
+        sorted_list(F.col("security_group_ids")).alias("security_group_ids"),
+        "role",
+        "code_sha256",
+        (~F.coalesce(F.col("last_update_status").isin("InProgress", "Failed"), F.lit(False))).alias("settled"),
+    )
+    dated = seen.where(F.col("polled_at").isNotNull())
+    events = _settings(cloudtrail).unionByName(_deletions(cloudtrail, dated))
+    known = events.select(*SCOPE, *_KEY).unionByName(dated.select(*SCOPE, *_KEY)).distinct()
+    columns = [*SCOPE, *_KEY, *_ATTRIBUTES]
+    intervals = observed_intervals(dated, SCOPE, _KEY, _ATTRIBUTES, dated, events).drop(
+        "before_poll", "first_seen", "last_seen", "after_poll"
+    )
+    undated = seen.where(F.col("polled_at").isNull()).join(known, [*SCOPE, *_KEY], "left_anti")
+    once = undated.groupBy(*SCOPE, *_KEY).agg(F.max_by(F.struct(*_ATTRIBUTES), content(_ATTRIBUTES)).alias("values"))
+    undated = once.select(*SCOPE, *_KEY, "values.*").select(*columns, *no_times("undated snapshot"))
+    return intervals.unionByName(undated)
+
+
+def _settings(cloudtrail: DataFrame) -> DataFrame:
+    """What calls set: for $LATEST, and for the version that was published with it."""
+    calls = succeeded(
+        cloudtrail,
+        "lambda.amazonaws.com",
+        "CreateFunction",
+        "UpdateFunctionConfiguration",
+        "UpdateFunctionCode",
+        "PublishVersion",
+    )
+    version = F.coalesce(response("version"), F.lit(_LATEST))
+    published_only = F.col("event_name").startswith("PublishVersion")
+    # A publishing answer names the version; what it published is $LATEST as well.
+    versions = F.when(published_only, F.array(version)).otherwise(F.array_distinct(F.array(version, F.lit(_LATEST))))
+    return calls.where(response("role").isNotNull()).select(
+        *scope(),
+        F.coalesce(response("functionName"), _named()).alias("function_name"),
+        F.explode(versions).alias("version"),
+        F.nullif(response("vpcConfig.vpcId"), F.lit("")).alias("vpc_id"),
+        sorted_list(strings_in(response("vpcConfig.subnetIds"))).alias("subnet_ids"),
+        sorted_list(strings_in(response("vpcConfig.securityGroupIds"))).alias("security_group_ids"),
+        response("role").alias("role"),
+        response("codeSha256").alias("code_sha256"),
+        F.col("event_time").alias("at"),
+        F.lit(False).alias("gone"),
+    )
+
+
+def _deletions(cloudtrail: DataFrame, dated: DataFrame) -> DataFrame:
+    """What DeleteFunction removes: the version that it names, else every one known."""
+    qualifier = F.coalesce(request("qualifier"), F.nullif(_part(2), F.lit("")))
+    calls = succeeded(cloudtrail, "lambda.amazonaws.com", "DeleteFunction").select(
+        *scope(), _named().alias("function_name"), qualifier.alias("qualifier"), F.col("event_time").alias("at")
+    )
+    versions = dated.select(*SCOPE, *_KEY).unionByName(_settings(cloudtrail).select(*SCOPE, *_KEY)).distinct()
+    ended = calls.join(versions, [*SCOPE, "function_name"], "inner").where(
+        F.col("qualifier").isNull() | (F.col("qualifier") == F.col("version"))
+    )
+    none = F.lit(None).cast("string")
+    return ended.select(*SCOPE, *_KEY, *[none.alias(a) for a in _ATTRIBUTES], "at", F.lit(True).alias("gone"))
+
+
+def _named() -> Column:
+    """The name in functionName; NULL when there is none."""
+    return F.nullif(_part(1), F.lit(""))
+
+
+def _part(group: int) -> Column:
+    return F.regexp_extract(request("functionName"), _FUNCTION, group)

@@ -1,0 +1,241 @@
+"""Network interfaces and their addresses over time."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from transforms.cloudtrail import request, response, succeeded, values_of
+from transforms.columns import SCOPE, content, scope, sorted_list
+from transforms.intervals import FIRST_SNAPSHOT, half_gap, midpoint, no_times, seconds_between
+from transforms.owners import owner_kind, owner_name
+from transforms.timelines import observed_intervals
+
+_ATTRIBUTES = ("vpc_id", "subnet_id", "security_group_ids", "owner_kind", "owner_name", "description")
+
+
+def interfaces(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
+    """`interfaces`: interface × address over time, from `interface_snapshots` and `cloudtrail_events`.
+
+    A poll says that an interface was there; CloudTrail's CreateNetworkInterface and DeleteNetworkInterface
+    (without errorCode: a denied or dry-run call changed nothing) say when it came and went. An interface's id
+    is never used again, so its creation begins the first interval of each of its addresses, and its deletion
+    ends the last one; what no poll saw has the attributes that the creation names. Where several polls and
+    events agree on nothing better, a boundary is the middle between two polls: see `observed_intervals`.
+
+    For one (vpc, address) an interval ends at the latest where the next one begins: an address has one holder.
+    The first holder that a first snapshot shows may have held it any time earlier (± NULL); a later one not
+    before the one before it.
+
+    Polls at 10:00, 10:30, 11:00; eni-1 only in the second, created 10:12 → [10:12 cloudtrail ± 0, 10:45 snapshot
+    ± 900). eni-2, created at 10:40 and deleted at 10:50, is in no poll → [10:40, 10:50), both cloudtrail ± 0.
+    A snapshot without a poll time gives a row without times (`undated snapshot`): it answers who, not when.
+    """
+    seen = _seen(snapshots)
+    dated = seen.where(F.col("polled_at").isNotNull()).withColumn("settled", F.lit(True))
+    polls = snapshots.where(F.col("polled_at").isNotNull()).select(*scope(), "polled_at")
+    born, died = _creations(cloudtrail), _deletions(cloudtrail)
+    observed = observed_intervals(dated, SCOPE, ("interface_id", "address"), _ATTRIBUTES, polls)
+    known = dated.select("interface_id").distinct()
+    lives = _with_events(observed, born, died).unionByName(
+        _never_polled(born.join(known, "interface_id", "left_anti"), died, polls)
+    )
+    named = known.unionByName(born.select("interface_id")).distinct()
+    return _one_holder(lives).unionByName(_undated(seen, named))
+
+
+def _seen(snapshots: DataFrame) -> DataFrame:
+    none = F.array().cast("array<string>")
+    addresses = F.concat(F.coalesce("private_ip_addresses", none), F.coalesce("ipv6_addresses", none))
+    return snapshots.select(
+        *scope(),
+        "polled_at",
+        "interface_id",
+        F.explode(F.array_distinct(F.transform(addresses, F.lower))).alias("address"),
+        "vpc_id",
+        "subnet_id",
+        sorted_list(F.col("security_group_ids")).alias("security_group_ids"),
+        "description",
+        "interface_type",
+        "instance_id",
+        "name",
+    ).select(*SCOPE, "polled_at", "interface_id", "address", *_owned())
+
+
+def _owned() -> list[Column]:
+    """The attributes, from the columns that say whose it is."""
+    named = ("description", "interface_type", "instance_id")
+    return [
+        F.col("vpc_id"),
+        F.col("subnet_id"),
+        F.col("security_group_ids"),
+        owner_kind(*named).alias("owner_kind"),
+        owner_name(*named, "name", "security_group_ids", "interface_id").alias("owner_name"),
+        F.col("description"),
+    ]
+
+
+def _creations(cloudtrail: DataFrame) -> DataFrame:
+    """One row an interface: created_at, addresses, scope and attributes."""
+    made = "networkInterface"
+    groups = values_of(response(f"{made}.groupSet"), "groupId")
+    more = values_of(response(f"{made}.privateIpAddressesSet"), "privateIpAddress")
+    ipv6 = values_of(response(f"{made}.ipv6AddressesSet"), "ipv6Address")
+    primary = response(f"{made}.privateIpAddress")
+    rows = succeeded(cloudtrail, "ec2.amazonaws.com", "CreateNetworkInterface").select(
+        # CloudTrail's account is the caller's; in a shared VPC the two are one: who creates it owns it.
+        *scope(),
+        response(f"{made}.networkInterfaceId").alias("interface_id"),
+        F.col("event_time").alias("created_at"),
+        F.array_distinct(
+            F.filter(F.concat(F.array(F.lower(primary)), F.transform(F.concat(more, ipv6), F.lower)), F.isnotnull)
+        ).alias("addresses"),
+        response(f"{made}.vpcId").alias("vpc_id"),
+        response(f"{made}.subnetId").alias("subnet_id"),
+        sorted_list(groups).alias("security_group_ids"),
+        response(f"{made}.description").alias("description"),
+        response(f"{made}.interfaceType").alias("interface_type"),
+        F.lit(None).cast("string").alias("instance_id"),
+        F.lit(None).cast("string").alias("name"),
+    )
+    rows = rows.where(F.col("interface_id").isNotNull()).select(
+        *SCOPE, "interface_id", "created_at", "addresses", *_owned()
+    )
+    return (
+        rows.groupBy("interface_id")
+        .agg(
+            F.min("created_at").alias("created_at"),
+            F.min_by(F.struct(*SCOPE, "addresses", *_ATTRIBUTES), "created_at").alias("made"),
+        )
+        .select("interface_id", "created_at", "made.*")
+    )
+
+
+def _deletions(cloudtrail: DataFrame) -> DataFrame:
+    """One row an interface: deleted_at."""
+    return (
+        succeeded(cloudtrail, "ec2.amazonaws.com", "DeleteNetworkInterface")
+        .select(request("networkInterfaceId").alias("interface_id"), "event_time")
+        .where(F.col("interface_id").isNotNull())
+        .groupBy("interface_id")
+        .agg(F.min("event_time").alias("deleted_at"))
+    )
+
+
+def _with_events(observed: DataFrame, born: DataFrame, died: DataFrame) -> DataFrame:
+    """What polls saw, with the creation and the deletion where CloudTrail tells of them."""
+    whole = Window.partitionBy("interface_id")
+    rows = (
+        observed.join(
+            born.select("interface_id", "created_at", F.col("addresses").alias("made_with")), "interface_id", "left"
+        )
+        .join(died, "interface_id", "left")
+        .withColumns(
+            {
+                "is_first": F.col("first_seen") == F.min("first_seen").over(whole),
+                "is_last": F.col("last_seen") == F.max("last_seen").over(whole),
+            }
+        )
+    )
+    created, first_seen, last_seen = F.col("created_at"), F.col("first_seen"), F.col("last_seen")
+    made_so = (F.size("made_with") == 0) | F.array_contains("made_with", F.col("address"))
+    begins = F.col("is_first") & created.isNotNull() & made_so
+    # An address that the interface was not made with came between then and the first poll that shows it.
+    added = F.col("is_first") & created.isNotNull() & ~made_so & (created < first_seen)
+    since = F.greatest("before_poll", "created_at")
+    # The clocks of the poll and of CloudTrail may differ: what was seen was there.
+    start = F.least(created, first_seen)
+    ends = F.col("is_last") & F.col("deleted_at").isNotNull()
+    just_after = last_seen + F.expr("INTERVAL 1 SECOND")
+    end = F.when(F.col("deleted_at") > last_seen, F.col("deleted_at")).otherwise(just_after)
+    return rows.select(
+        *SCOPE,
+        "interface_id",
+        "address",
+        *_ATTRIBUTES,
+        F.when(begins, start)
+        .when(added, midpoint(since, first_seen))
+        .otherwise(F.col("valid_from"))
+        .alias("valid_from"),
+        F.when(ends, end).otherwise(F.col("valid_to")).alias("valid_to"),
+        F.when(begins, "cloudtrail").when(added, "snapshot").otherwise(F.col("from_evidence")).alias("from_evidence"),
+        F.when(begins, seconds_between(start, created))
+        .when(added, half_gap(since, first_seen))
+        .otherwise(F.col("from_uncertainty_seconds"))
+        .alias("from_uncertainty_seconds"),
+        F.when(ends, "cloudtrail").otherwise(F.col("to_evidence")).alias("to_evidence"),
+        F.when(ends, seconds_between(F.col("deleted_at"), end))
+        .otherwise(F.col("to_uncertainty_seconds"))
+        .alias("to_uncertainty_seconds"),
+        last_seen.alias("known_until"),
+    )
+
+
+def _never_polled(born: DataFrame, died: DataFrame, polls: DataFrame) -> DataFrame:
+    """Interfaces that only CloudTrail tells of: gone at the deletion, else before the next poll."""
+    events = born.withColumn("at", F.col("created_at")).withColumn("poll", F.lit(None).cast("timestamp"))
+    timeline = events.unionByName(
+        polls.select(*SCOPE, F.col("polled_at").alias("at"), F.col("polled_at").alias("poll")).distinct(),
+        allowMissingColumns=True,
+    )
+    backwards = Window.partitionBy(*SCOPE).orderBy(F.col("at").desc(), F.col("poll").asc_nulls_first())
+    after = F.min("poll").over(backwards.rowsBetween(Window.unboundedPreceding, 0))
+    rows = timeline.withColumn("after", after).where(F.col("poll").isNull()).join(died, "interface_id", "left")
+    created, deleted, missing = F.col("created_at"), F.col("deleted_at"), F.col("after")
+    exact = F.lit(0).cast("bigint")
+    return rows.select(
+        *SCOPE,
+        "interface_id",
+        F.explode("addresses").alias("address"),
+        *_ATTRIBUTES,
+        created.alias("valid_from"),
+        F.coalesce(deleted, midpoint(created, missing)).alias("valid_to"),
+        F.lit("cloudtrail").alias("from_evidence"),
+        exact.alias("from_uncertainty_seconds"),
+        F.when(deleted.isNotNull(), "cloudtrail").when(missing.isNotNull(), "snapshot").alias("to_evidence"),
+        F.when(deleted.isNotNull(), exact).otherwise(half_gap(created, missing)).alias("to_uncertainty_seconds"),
+        created.alias("known_until"),
+    )
+
+
+def _one_holder(lives: DataFrame) -> DataFrame:
+    """Cut each interval where the next one of the same (vpc, address) begins."""
+    # A VPC's id is unique in the world; without one, addresses are compared within an account and region.
+    place = F.coalesce("vpc_id", F.concat_ws("/", *SCOPE))
+    per_address = Window.partitionBy(place, "address").orderBy("valid_from", "interface_id")
+    rows = lives.withColumns(
+        {
+            "next_from": F.lead("valid_from").over(per_address),
+            "next_unsure": F.lead("from_uncertainty_seconds").over(per_address),
+            "before_until": F.lag("known_until").over(per_address),
+        }
+    )
+    next_from, begins = F.col("next_from"), F.col("valid_from")
+    cut = next_from.isNotNull() & (F.col("valid_to").isNull() | (next_from < F.col("valid_to")))
+    # The true end is between the last sight of this holder and the true start of the next.
+    around = F.greatest(F.abs(seconds_between(F.col("known_until"), next_from)), F.coalesce("next_unsure", F.lit(0)))
+    bounded = (F.col("from_evidence") == FIRST_SNAPSHOT) & F.col("before_until").isNotNull()
+    held_before = F.greatest(seconds_between(F.col("before_until"), begins), F.lit(0))
+    return rows.select(
+        *SCOPE,
+        "interface_id",
+        "address",
+        *_ATTRIBUTES,
+        "valid_from",
+        F.when(cut, next_from).otherwise(F.col("valid_to")).alias("valid_to"),
+        "from_evidence",
+        F.when(bounded, held_before).otherwise(F.col("from_uncertainty_seconds")).alias("from_uncertainty_seconds"),
+        F.when(cut, "address reused").otherwise(F.col("to_evidence")).alias("to_evidence"),
+        F.when(cut, around).otherwise(F.col("to_uncertainty_seconds")).alias("to_uncertainty_seconds"),
+    ).where(F.col("valid_to").isNull() | (begins < F.col("valid_to")))
+
+
+def _undated(seen: DataFrame, known: DataFrame) -> DataFrame:
+    """Interfaces known only from snapshots without a time, once each."""
+    rows = seen.where(F.col("polled_at").isNull()).join(known, "interface_id", "left_anti")
+    once = rows.groupBy(*SCOPE, "interface_id", "address").agg(
+        F.max_by(F.struct(*_ATTRIBUTES), content(_ATTRIBUTES)).alias("values")
+    )
+    return once.select(*SCOPE, "interface_id", "address", "values.*").select(
+        *SCOPE, "interface_id", "address", *_ATTRIBUTES, *no_times("undated snapshot")
+    )
