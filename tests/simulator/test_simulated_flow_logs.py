@@ -35,7 +35,7 @@ def _ways(c: Row) -> tuple[Tuple, Tuple]:
 def test_every_logged_conversation_is_in_the_log_to_the_byte(two_days: Simulated) -> None:
     sums = _sums(two_days.records, "bytes")
     conversations = two_days.truth("conversations")
-    assert len(conversations) > 10_000
+    assert len(conversations) > 9_000
     assert len({_ways(c)[0] for c in conversations}) == len(conversations), "no port comes twice"
     for c in conversations:
         out, back = _ways(c)
@@ -81,7 +81,7 @@ def test_files_are_named_by_delivery_and_hold_what_closed_before(two_days: Simul
         at = datetime.strptime(named[1], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
         assert path.parent.as_posix().endswith(f"AWSLogs/123456789012/vpcflowlogs/eu-west-1/{at:%Y/%m/%d}")
         assert header == " ".join(CUSTOM_FORMAT)
-        ends = [int(line.split(" ")[17]) for line in lines]
+        ends = [int(line.split(" ")[CUSTOM_FORMAT.index("end")]) for line in lines]
         delays += [at.timestamp() + 300 - end for end in ends]
     assert min(delays) > 60, "nothing is delivered before it happened"
     assert sum(delay > 1_500 for delay in delays) > 100, "some records are late"
@@ -89,7 +89,9 @@ def test_files_are_named_by_delivery_and_hold_what_closed_before(two_days: Simul
 
 
 def test_lines_are_not_sorted(two_days: Simulated) -> None:
-    columns = [[line.split(" ")[16] for line in lines] for _, (_, *lines) in two_days.flow_lines if len(lines) > 20]
+    place = CUSTOM_FORMAT.index("start")
+    many = [lines for _, (_, *lines) in two_days.flow_lines if len(lines) > 20]
+    columns = [[int(line.split(" ")[place]) for line in lines] for lines in many]
     assert len(columns) > 100
     assert not any(column == sorted(column) for column in columns)
 
@@ -135,7 +137,7 @@ def test_the_nat_gateway_repeats_what_goes_out_and_nothing_else(two_days: Simula
     external = [c for c in two_days.truth("conversations") if not c["peer_addr"].startswith("10.")]
     through = [c for c in external if c["peer"] not in GATEWAY_ENDPOINTS]
     keys = {(c["local_addr"], str(c["local_port"]), c["peer_addr"]) for c in through}
-    assert len(keys) > 500
+    assert len(keys) > 700
     lost = len(keys - towards)
     assert lost < 0.02 * len(keys), "only what AWS skipped"
     assert towards <= keys

@@ -81,8 +81,8 @@ def test_functions_run_as_described(two_days: Simulated) -> None:
     normal = [i for i in two_days.truth("invocations") if not i["scenario"]]
     steady = [i["start"] for i in normal if i["function_name"] == "RDSQueryLogger"]
     gaps = [(b - a).total_seconds() for a, b in itertools.pairwise(steady)]
-    assert len(steady) == 576
-    assert all(297 < gap < 303 for gap in gaps)
+    assert len(steady) == 288
+    assert all(597 < gap < 603 for gap in gaps)
     served = [i["start"] for i in normal if i["function_name"] == "CartService"]
     hours = Counter(start.hour for start in served)
     assert sum(hours[h] for h in range(8, 18)) > 5 * sum(hours[h] for h in range(6))
