@@ -24,7 +24,8 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
 
     It ends a day after the last day with activity: nothing could be judged against a later one.
     """
-    reopened = hours.reopened(lake, "baseline", window.end)
+    # Also beyond the window: what changed in it changes the days after it, if they have been run.
+    reopened = hours.reopened(lake, "baseline")
     changed = {hour.date() for hour in (*reopened, *hours.of_window(lake, window))}
     active = _span(lake, FUNCTION_ACTIVITY_HOURLY, "date")
     if not changed or not active:

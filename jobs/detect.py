@@ -21,7 +21,7 @@ from transforms.schemas import ALERTS, FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELI
 
 def run(lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
     """Run every detection over the days of the window and the reopened ones, then bring the alerts up to date."""
-    reopened = hours.reopened(lake, "detect", window.end)
+    reopened = hours.reopened(lake, "detect")
     days = {hour.date() for hour in (*reopened, *hours.of_window(lake, window))}
     on_days = hours.on_dates("date", days)
     activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(on_days)
