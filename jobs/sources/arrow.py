@@ -1,12 +1,21 @@
-"""Spark schemas as Arrow's."""
+"""Spark schemas as Arrow's, and rows as batches."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.types import StructType
 
+from jobs.sources.files import Receipt
+
+Row = dict[str, Any]
+SourceRow = tuple[Receipt, int, Row]
+"""A row, the receipt of its file, and where it stood there."""
+
+_BATCH_ROWS = 5_000
+_BATCH_CHARACTERS = 32 << 20
 _TYPES = {
     "string": pa.string(),
     "int": pa.int32(),
@@ -17,6 +26,8 @@ _TYPES = {
     "timestamp": pa.timestamp("us", "UTC"),
     "array<string>": pa.list_(pa.field("element", pa.string())),
 }
+# A value of another type, out of range, or no Unicode.
+_MISFITS = (TypeError, ValueError, OverflowError)
 
 
 def arrow_schema(schema: StructType) -> pa.Schema:
@@ -24,6 +35,42 @@ def arrow_schema(schema: StructType) -> pa.Schema:
     return pa.schema([pa.field(f.name, _TYPES[f.dataType.simpleString()]) for f in schema.fields])
 
 
-def batch_of(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
-    """Rows as one batch; a missing key is NULL."""
-    return pa.RecordBatch.from_pylist(rows, schema=schema)
+def batches(rows: Iterable[SourceRow], schema: pa.Schema, time: str) -> Iterator[pa.RecordBatch]:
+    """Rows of many files in batches of bounded size; a missing key is NULL.
+
+    Counts them in their receipts, with their times (the column `time`); rejects there what does not fit the schema.
+    """
+    waiting: list[SourceRow] = []
+    size = 0
+    for row in rows:
+        waiting.append(row)
+        size += len(row[2].get("raw", ""))  # the only column that can be long
+        if len(waiting) >= _BATCH_ROWS or size >= _BATCH_CHARACTERS:
+            yield from _batch(waiting, schema, time)
+            waiting, size = [], 0
+    yield from _batch(waiting, schema, time)
+
+
+def _batch(rows: list[SourceRow], schema: pa.Schema, time: str) -> Iterator[pa.RecordBatch]:
+    try:
+        batch = pa.RecordBatch.from_pylist([row for _, _, row in rows], schema=schema)
+    except _MISFITS:
+        rows = [row for row in rows if _fits(row, schema)]
+        batch = pa.RecordBatch.from_pylist([row for _, _, row in rows], schema=schema)
+    for receipt, _, row in rows:
+        receipt.records += 1
+        if row.get(time):
+            receipt.saw(row[time], row[time])
+    if rows:
+        yield batch
+
+
+def _fits(source_row: SourceRow, schema: pa.Schema) -> bool:
+    receipt, index, row = source_row
+    for field in schema:
+        try:
+            pa.array([row.get(field.name)], field.type)
+        except _MISFITS as error:
+            receipt.reject(index, repr(row.get(field.name)), f"{field.name} is not what it should be: {error}")
+            return False
+    return True

@@ -4,51 +4,73 @@ from __future__ import annotations
 
 import re
 
-from jobs.sources.files import Receipt, decompressed
+from jobs.sources.cloudtrail_json import OTHER_FILES
+from jobs.sources.flow_log_lines import fault_of
+from jobs.sources.flow_log_text import DEFAULT_FIELDS, header_fields
+from jobs.sources.streams import DamagedError, decompressed
 
 KINDS = ("vpc_flow_logs", "cloudtrail", "describe_network_interfaces", "list_functions", "get_metric_data")
 
-_FLOW_HEADER = re.compile(rb"^\xef?\xbb?\xbf?(?=[^\n]*\b(?:interface-id|interface_id)\b)[a-zA-Z0-9_ -]+\r?$", re.MULTILINE)
-_FLOW_LINE = re.compile(rb"^2 (?:\d{12}|unknown) eni-[0-9a-f]+ ")
+_HEAD_BYTES = 64 << 10
+_SNAPSHOT = re.compile(r"(?:^|/)snapshots/([a-z_]+)/")
+_LISTS = {
+    "describe_network_interfaces": re.compile(rb'\s*\{[^\[]*?"NetworkInterfaces"\s*:\s*\['),
+    "list_functions": re.compile(rb'\s*\{[^\[]*?"Functions"\s*:\s*\['),
+    "get_metric_data": re.compile(rb'\s*\{[^\[]*?"MetricDataResults"\s*:\s*\['),
+}
 
 
 def classify(path: str, source_file: str) -> tuple[str | None, str]:
     """(kind, "") or (None, why the file is not read)."""
-    found = re.search(r"CloudTrail-(Digest|Insight|Aggregated)/", source_file)
-    if found:
-        return None, f"a CloudTrail {found[1].lower()} file, not events"
+    other = OTHER_FILES.search(source_file)
+    if other:
+        return None, f"a CloudTrail {other[1].lower()} file, not events"
     if source_file.endswith(".parquet"):
         return None, "Parquet flow logs are not read yet: only text"
     if "vpcflowlogs" in source_file:
         return "vpc_flow_logs", ""
     if re.search(r"/CloudTrail/|_CloudTrail_", source_file):
         return "cloudtrail", ""
-    operation = re.search(r"(?:^|/)snapshots/([a-z_]+)/", source_file)
+    operation = _SNAPSHOT.search(source_file)
     if operation and operation[1] in KINDS:
         return operation[1], ""
-    return _sniff(path)
+    try:
+        return _sniff(path)
+    except OSError as error:
+        return None, f"it cannot be opened: {error.strerror or error}"
 
 
 def _sniff(path: str) -> tuple[str | None, str]:
-    head = b""
-    for chunk in decompressed(path, Receipt(path)):
-        head += chunk
-        if len(head) > 1 << 16:
-            break
-    head = head[: 1 << 16].lstrip(b"\xef\xbb\xbf")
-    if not head.strip():
-        return None, "empty file"
-    first = head.split(b"\n", 1)[0].rstrip(b"\r")
-    if _FLOW_LINE.match(first) or (_FLOW_HEADER.match(first) and b"," not in first):
+    head, damage = b"", ""
+    try:
+        for chunk in decompressed(path):
+            head += chunk
+            if len(head) >= _HEAD_BYTES:
+                break
+    except DamagedError as error:
+        damage = str(error)
+    head = head[:_HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not head:
+        return None, damage or "empty file"
+    if head[:4] == b"PAR1":
+        return None, "Parquet flow logs are not read yet: only text"
+    if _is_flow_log(head):
         return "vpc_flow_logs", ""
-    if head.lstrip()[:1] not in (b"{", b"["):
-        return None, "not a flow log, CloudTrail, or an answer of the pollers"
-    for key, kind in (
-        (b'"NetworkInterfaces"', "describe_network_interfaces"),
-        (b'"Functions"', "list_functions"),
-        (b'"MetricDataResults"', "get_metric_data"),
-    ):
-        if re.search(rb"^\s*\{(?:[^\[]*?)" + key + rb"\s*:\s*\[", head, re.DOTALL):
+    if head[:1] in (b"{", b"["):
+        return _sniff_json(head)
+    return None, "not a flow log, CloudTrail, or an answer of the pollers"
+
+
+def _is_flow_log(head: bytes) -> bool:
+    lines = [line.rstrip(b"\r") for line in head.split(b"\n", 20)[:20]]
+    return bool(header_fields(lines[0])[0]) or any(
+        fault_of(line, DEFAULT_FIELDS, DEFAULT_FIELDS) is None for line in lines
+    )
+
+
+def _sniff_json(head: bytes) -> tuple[str | None, str]:
+    for kind, pattern in _LISTS.items():
+        if pattern.match(head):
             return kind, ""
     if b'"digestStartTime"' in head:
         return None, "a CloudTrail digest file, not events"

@@ -21,8 +21,8 @@ from pyspark.sql.types import StructType
 
 from jobs.sources.cloudtrail_json import read_cloudtrail
 from jobs.sources.files import Receipt
-from jobs.sources.flow_log_text import read_flow_log
-from jobs.sources.snapshot_json import TABLES, read_snapshot
+from jobs.sources.flow_log_text import read_flow_logs
+from jobs.sources.snapshot_json import TABLES, read_snapshots
 from transforms.schemas.sources import CLOUDTRAIL_EVENTS, FLOW_LOGS
 
 _RECEIPT = pa.schema(
@@ -31,7 +31,11 @@ _RECEIPT = pa.schema(
         ("outcome", pa.string()),
         ("reason", pa.string()),
         ("records", pa.int64()),
-        ("rejected", pa.list_(pa.struct([("line", pa.int64()), ("text", pa.string()), ("reason", pa.string())]))),
+        (
+            "rejected",
+            pa.list_(pa.struct([("line", pa.int64()), ("text", pa.string()), ("reason", pa.string())])),
+        ),
+        ("rejected_count", pa.int64()),
         ("min_time", pa.timestamp("us", "UTC")),
         ("max_time", pa.timestamp("us", "UTC")),
     ]
@@ -77,19 +81,17 @@ class _Reader(DataSourceReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, _Files)
-        receipts = []
-        for path, recorded in partition.files:
-            receipt = Receipt(recorded)
-            yield from self._read_file(path, recorded, receipt)
-            receipts.append(receipt)
-        _write(receipts, Path(self.receipts) / f"{self.source}{self.operation}-{partition.index}.parquet")
+        files = [(path, Receipt(recorded)) for path, recorded in partition.files]
+        yield from self._batches(files)
+        name = f"{self.source}{self.operation}-{partition.index}.parquet"
+        _write([receipt for _, receipt in files], Path(self.receipts) / name)
 
-    def _read_file(self, path: str, recorded: str, receipt: Receipt) -> Iterator[pa.RecordBatch]:
+    def _batches(self, files: list[tuple[str, Receipt]]) -> Iterator[pa.RecordBatch]:
         if self.source == "vpc_flow_logs":
-            return read_flow_log(path, recorded, receipt)
+            return read_flow_logs(files)
         if self.source == "cloudtrail":
-            return read_cloudtrail(path, recorded, receipt)
-        return read_snapshot(self.operation, path, recorded, receipt)
+            return read_cloudtrail(files)
+        return read_snapshots(self.operation, files)
 
 
 class VpcFlowLogs(DataSource):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyarrow import csv
 
-from jobs.sources.arrow import arrow_schema
-from jobs.sources.files import MAX_LINE_BYTES, FileName, Receipt, line_blocks
-from transforms.schemas.sources import FLOW_LOGS
-
-SCHEMA = arrow_schema(FLOW_LOGS.schema)
+from jobs.sources.files import Receipt
+from jobs.sources.flow_log_columns import KNOWN_FIELDS, Run, batch_of
+from jobs.sources.flow_log_lines import fault_of, parsed, table_of
+from jobs.sources.streams import BLOCK_BYTES, line_blocks
 
 # AWS's name → ours, where they are not the same with underscores.
 _RENAMED = {
@@ -28,230 +25,195 @@ _RENAMED = {
     "start": "start_time",
     "end": "end_time",
 }
-_DERIVED = {"flow_log_id", "delivered_at", "source_file", "source_line", "date"}
-_FIELDS = set(SCHEMA.names) - _DERIVED
 _REQUIRED = ("interface_id", "src_addr", "dst_addr", "start_time", "end_time")
 DEFAULT_FIELDS = (
     "version", "account_id", "interface_id", "src_addr", "dst_addr", "src_port", "dst_port",
     "protocol", "packets", "bytes", "start_time", "end_time", "action", "log_status",
 )  # fmt: skip
 """The default format: the fields of version 2 in AWS's order."""
-
-_INT32 = {"version", "src_port", "dst_port", "protocol", "tcp_flags", "traffic_path", "encryption_status"}
-_INT64 = {"packets", "bytes", "start_time", "end_time"}
-_PORTS = {"src_port", "dst_port"}
-_STATUSES = {b"OK", b"NODATA", b"SKIPDATA", b"-"}
-_NUMBER = re.compile(rb"\d{1,19}\Z")
-# Contra the documentation, start and end occur in milliseconds (flowlogs-reader met them): no
-# timestamp in seconds reaches this number before the year 5138.
-_MILLISECONDS = 10**11
-_LIMITS = {"int": 2**31 - 1, "port": 65_535, "bigint": 2**63 - 1, "time": 253_402_300_799_999}
-
-
-def read_flow_log(path: str, source_file: str, receipt: Receipt) -> Iterator[pa.RecordBatch]:
-    """A text flow log as batches of FLOW_LOGS's schema; what cannot be read goes to the receipt.
-
-    Empty lines and repeated headers are passed over. A file without a header is read in the default
-    format if its first line has that shape (CloudWatch exports have none), else rejected.
-    """
-    name = FileName.parse(source_file)
-    fields: list[str] | None = None
-    header = b""
-    for first_line, block in line_blocks(path, receipt):
-        if fields is None:
-            line = block.split(b"\n", 1)[0].rstrip(b"\r")
-            fields, reason = _header_fields(line)
-            if fields is None:
-                receipt.reject(first_line, line, reason or "no header")
-                receipt.reason = f"no record was read: {reason}"
-                return
-            receipt.reason = reason
-            if reason != _NO_HEADER:
-                header = line
-                start = block.find(b"\n") + 1
-                block = block[start:] if start else b""
-                first_line += 1
-        if block:
-            batch = _read_block(block, first_line, fields, header, name, source_file, receipt)
-            if batch is not None and batch.num_rows:
-                yield batch
-    if fields is None and not receipt.rejected:
-        receipt.skip("empty file")
-    elif fields is not None and receipt.records == 0 and not receipt.rejected:
-        receipt.reason = "a header and no records"
-
-
 _NO_HEADER = "no header: read in the default format"
+_FEW_LINES = 64
+_PARTS = 8
 
 
-def _header_fields(line: bytes) -> tuple[list[str] | None, str | None]:
-    words = line.decode("utf-8", "backslashreplace").lstrip("\ufeff").split()
-    names = [_RENAMED.get(w.lower().replace("-", "_"), w.lower().replace("-", "_")) for w in words]
-    if len(words) == len(DEFAULT_FIELDS) and _reject_reason(line.split(b" "), list(DEFAULT_FIELDS)) is None:
-        return list(DEFAULT_FIELDS), _NO_HEADER
-    missing = [field for field in _REQUIRED if field not in names]
-    if missing:
-        return None, f"the header lacks {', '.join(missing)}: not a flow log, or a format that cannot be used"
-    if len(set(names)) != len(names):
-        return None, "the header names a field twice"
-    unknown = [w for w, n in zip(words, names, strict=True) if n not in _FIELDS]
-    return names, f"fields passed over: {', '.join(unknown)}" if unknown else None
+@dataclass
+class _File:
+    receipt: Receipt
+    fields: tuple[str, ...] = ()
+    """its columns, by the header that was met last"""
+
+    @property
+    def known(self) -> list[str]:
+        return [f for f in self.fields if f in KNOWN_FIELDS]
 
 
-def _read_block(
-    block: bytes, first_line: int, fields: list[str], header: bytes, name: FileName, source_file: str, receipt: Receipt
-) -> pa.RecordBatch | None:
-    table = _parse(block, fields)
-    lines: np.ndarray
-    if table is not None and _plausible(table, block):
-        lines = np.arange(first_line, first_line + table.num_rows, dtype=np.int64)
-    else:
-        good, numbers = _sort_out(block, first_line, fields, header, receipt)
-        if not good:
-            return None
-        table = _parse(b"\n".join(good) + b"\n", fields)
-        if table is None or table.num_rows != len(numbers):
-            raise AssertionError(f"{source_file}: the checks passed lines that do not parse")
-        lines = np.array(numbers, dtype=np.int64)
-    return _finish(table, lines, name, source_file, receipt)
+@dataclass
+class _Piece:
+    """Whole lines of one file."""
+
+    file: _File
+    first_line: int
+    text: bytes
+    count: int
 
 
-def _parse(block: bytes, fields: list[str]) -> pa.Table | None:
-    """The block by Arrow's CSV parser, or None where a row has another number of fields or a value another type."""
-    types = {f: pa.int32() if f in _INT32 else pa.int64() if f in _INT64 else pa.string() for f in fields}
+_Good = tuple[pa.Table, list[Run]]
+"""Records, and whose lines they are."""
+
+
+def read_flow_logs(files: Iterable[tuple[str, Receipt]]) -> Iterator[pa.RecordBatch]:
+    """Text flow logs, (path to open, receipt) each, as batches of FLOW_LOGS's schema.
+
+    What cannot be read goes to the receipts. Empty lines and repeated headers are passed over. A file without a
+    header is read in the default format if it holds a line of that shape (CloudWatch exports have none), else
+    rejected. Small files of one format share a batch: AWS writes a file every 5 minutes, however little it holds.
+    """
+    waiting: dict[tuple[str, ...], list[_Piece]] = {}
+    size = 0
+    for path, receipt in files:
+        for piece in _pieces(path, receipt):
+            waiting.setdefault(piece.file.fields, []).append(piece)
+            size += len(piece.text)
+            if size >= BLOCK_BYTES:
+                yield from _batches(waiting)
+                waiting, size = {}, 0
+    yield from _batches(waiting)
+
+
+def _pieces(path: str, receipt: Receipt) -> Iterator[_Piece]:
+    """A file's lines after its header."""
+    file = _File(receipt)
     try:
-        return csv.read_csv(
-            pa.py_buffer(block),
-            read_options=csv.ReadOptions(use_threads=False, column_names=fields, block_size=len(block) + 1),
-            parse_options=csv.ParseOptions(delimiter=" ", quote_char=False, escape_char=False),
-            convert_options=csv.ConvertOptions(
-                column_types=types,
-                include_columns=[f for f in fields if f in _FIELDS],
-                null_values=["-"],
-                strings_can_be_null=True,
-                check_utf8=True,
-            ),
-        )
-    except pa.ArrowInvalid:
-        return None
+        for first_line, block, count in line_blocks(path, receipt):
+            text = block.replace(b"\r\n", b"\n") if b"\r" in block else block
+            if not file.fields:
+                text, skipped = _begin(file, text, first_line)
+                first_line, count = first_line + skipped, count - skipped
+                if not file.fields:
+                    return
+            if text:
+                yield _Piece(file, first_line, text, count)
+    except OSError as error:
+        receipt.unreadable(error)
+        return
+    if not file.fields and not receipt.rejected:
+        receipt.skip("empty file")
 
 
-def _plausible(table: pa.Table, block: bytes) -> bool:
-    """Do the values make sense, and is every line one row? Otherwise each line is looked at by itself."""
-    if table.num_rows != block.count(b"\n") + (not block.endswith(b"\n")) or b"\x00" in block:
-        return False
-    for field in table.column_names:
-        if field not in _INT32 and field not in _INT64:
-            continue
-        span = pc.min_max(table[field])
-        low, high = span["min"].as_py(), span["max"].as_py()
-        if low is not None and (low < 0 or high > _LIMITS[_limit_of(field)]):
-            return False
-    start, end = table["start_time"], table["end_time"]
-    if start.null_count or end.null_count or table["interface_id"].null_count == table.num_rows:
-        return False
-    if not pc.all(pc.greater_equal(end, start)).as_py():
-        return False
-    if "log_status" in table.column_names:
-        known = pc.is_in(table["log_status"], value_set=pa.array(["OK", "NODATA", "SKIPDATA", None]))
-        return bool(pc.all(known).as_py())
-    return True
+def _begin(file: _File, text: bytes, first_line: int) -> tuple[bytes, int]:
+    """Take the fields from the header; returns the text after it and how many lines that leaves out."""
+    body = text.lstrip(b"\n")
+    skipped = len(text) - len(body)
+    if not body:
+        return b"", skipped
+    line, _, rest = body.partition(b"\n")
+    fields, note = header_fields(line)
+    if fields:
+        file.fields, file.receipt.reason = fields, note or None
+        return rest, skipped + 1
+    if any(fault_of(record, DEFAULT_FIELDS, DEFAULT_FIELDS) is None for record in body.split(b"\n", 100)[:100]):
+        file.fields, file.receipt.reason = DEFAULT_FIELDS, _NO_HEADER
+        return body, skipped
+    file.receipt.reject(first_line + skipped, line, note)
+    file.receipt.reason = f"no record was read: {note}"
+    return b"", skipped
 
 
-def _limit_of(field: str) -> str:
-    if field in _PORTS:
-        return "port"
-    if field in ("start_time", "end_time"):
-        return "time"
-    return "int" if field in _INT32 else "bigint"
+@lru_cache(maxsize=64)
+def header_fields(line: bytes) -> tuple[tuple[str, ...], str]:
+    """The fields that a header names, and which of them are passed over; no fields: why it is no header."""
+    words = line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r ").decode("utf-8", "backslashreplace").split(" ")
+    names = [_RENAMED.get(w.lower().replace("-", "_"), w.lower().replace("-", "_")) for w in words]
+    missing = [name for name in _REQUIRED if name not in names]
+    if missing:
+        return (), f"the header lacks {', '.join(missing)}: not a flow log, or a format that cannot be used"
+    if len(set(names)) != len(names):
+        return (), "the header names a field twice"
+    unknown = [word for word, name in zip(words, names, strict=True) if name not in KNOWN_FIELDS]
+    return tuple(names), f"fields passed over: {', '.join(unknown)}" if unknown else ""
 
 
-def _sort_out(
-    block: bytes, first_line: int, fields: list[str], header: bytes, receipt: Receipt
-) -> tuple[list[bytes], list[int]]:
-    """The good lines of a block and their numbers; the bad ones go to the receipt."""
-    good, numbers = [], []
-    lines = block.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    for number, whole_line in enumerate(lines, first_line):
+def _batches(waiting: dict[tuple[str, ...], list[_Piece]]) -> Iterator[pa.RecordBatch]:
+    for pieces in waiting.values():
+        batches = [batch_of(table, runs) for table, runs in _merged(_typed(pieces))]
+        if batches:
+            yield batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def _typed(pieces: list[_Piece]) -> Iterator[_Good]:
+    """The good records of some pieces: of all at once, else of ever smaller parts, in the end line by line."""
+    file = pieces[0].file
+    # A header in the midst of a file may have changed its fields since these pieces were put together.
+    if all(piece.file.fields == file.fields for piece in pieces):
+        text = pieces[0].text if len(pieces) == 1 else b"".join(map(_ended, pieces))
+        table = table_of(text, sum(piece.count for piece in pieces), file.fields, file.known)
+        if table is not None:
+            yield table, [Run(p.file.receipt, np.arange(p.first_line, p.first_line + p.count)) for p in pieces]
+            return
+    if len(pieces) > 1:
+        step = -(-len(pieces) // _PARTS)
+        for start in range(0, len(pieces), step):
+            yield from _typed(pieces[start : start + step])
+    elif pieces[0].count > _FEW_LINES:
+        for part in _parts(pieces[0]):
+            yield from _typed([part])
+    else:
+        yield from _one_by_one(pieces[0])
+
+
+def _ended(piece: _Piece) -> bytes:
+    return piece.text if piece.text.endswith(b"\n") else piece.text + b"\n"
+
+
+def _parts(piece: _Piece) -> Iterator[_Piece]:
+    start, number = 0, piece.first_line
+    while start < len(piece.text):
+        end = piece.text.find(b"\n", start + len(piece.text) // _PARTS) + 1 or len(piece.text)
+        text = piece.text[start:end]
+        count = text.count(b"\n") + (not text.endswith(b"\n"))
+        yield _Piece(piece.file, number, text, count)
+        start, number = end, number + count
+
+
+def _one_by_one(piece: _Piece) -> Iterator[_Good]:
+    file = piece.file
+    good: list[tuple[int, bytes]] = []
+    for number, whole_line in enumerate(piece.text.split(b"\n")[: piece.count], piece.first_line):
         line = whole_line.rstrip(b"\r")
-        if not line.strip() or line == header:
+        if not line.strip():
             continue
-        reason = f"a line of {len(line):,} bytes" if len(line) > MAX_LINE_BYTES else None
-        reason = reason or _reject_reason(line.split(b" "), fields)
-        if reason:
-            receipt.reject(number, line, reason)
+        fields, _ = header_fields(line) if b"interface" in line else ((), "")
+        if fields:
+            # Files are put together by `cat`, headers and all.
+            if fields != file.fields:
+                yield from _parsed(good, file)
+                good, file.fields = [], fields
+            continue
+        fault = fault_of(line, file.fields, file.known)
+        if fault:
+            file.receipt.reject(number, line, fault)
         else:
-            good.append(line)
-            numbers.append(number)
-    return good, numbers
+            good.append((number, line))
+    yield from _parsed(good, file)
 
 
-def _reject_reason(values: list[bytes], fields: list[str]) -> str | None:
-    """Why a line is no record of this format, or None."""
-    if len(values) != len(fields):
-        return f"{len(values)} fields, not {len(fields)}"
-    found = dict(zip(fields, values, strict=True))
-    for field, value in found.items():
-        if field in _INT32 or field in _INT64:
-            if value == b"-":
-                continue
-            if not _NUMBER.match(value):
-                return f"{field} is not a number: {value[:40].decode('utf-8', 'backslashreplace')}"
-            if int(value) > _LIMITS[_limit_of(field)]:
-                return f"{field} is too large: {value.decode()}"
-        else:
-            if value == b"":
-                return f"{field} is empty"
-            if b"\x00" in value or b"\r" in value:
-                return f"{field} holds a control character"
-            try:
-                value.decode("utf-8")
-            except UnicodeDecodeError:
-                return f"{field} is not UTF-8"
-    start, end = found["start_time"], found["end_time"]
-    if start == b"-" or end == b"-":
-        return "start or end is missing"
-    if int(end) < int(start):
-        return "end is before start"
-    if found.get("log_status", b"OK") not in _STATUSES:
-        return f"log_status is unknown: {found['log_status'][:40].decode('utf-8', 'backslashreplace')}"
-    return None
+def _parsed(good: list[tuple[int, bytes]], file: _File) -> Iterator[_Good]:
+    if good:
+        table = parsed(b"\n".join(line for _, line in good) + b"\n", file.fields, file.known)
+        if table is None or table.num_rows != len(good):
+            raise AssertionError(f"{file.receipt.source_file}: good lines do not parse: {good[:3]!r}")
+        yield table, [Run(file.receipt, np.array([number for number, _ in good]))]
 
 
-def _finish(table: pa.Table, lines: np.ndarray, name: FileName, source_file: str, receipt: Receipt) -> pa.RecordBatch:
-    """The columns of the contract: times typed, what the path knows filled in, the rest NULL."""
-    rows = table.num_rows
-    arrays: dict[str, pa.Array] = {c: table[c].combine_chunks() for c in table.column_names}
-    for field in ("start_time", "end_time"):
-        arrays[field] = _microseconds(arrays[field])
-    start = arrays["start_time"]
-    for field, value in (("account_id", name.account_id), ("region", name.region)):
-        if value is not None:
-            given = arrays.get(field)
-            arrays[field] = pa.repeat(pa.scalar(value), rows) if given is None else pc.fill_null(given, value)
-    if "log_status" not in arrays:
-        # A format without log-status: rows with addresses are traffic.
-        arrays["log_status"] = pc.if_else(pc.is_valid(arrays["src_addr"]), "OK", None).cast(pa.string())
-    arrays["flow_log_id"] = pa.repeat(pa.scalar(name.flow_log_id, pa.string()), rows)
-    arrays["delivered_at"] = pa.repeat(pa.scalar(name.time, pa.timestamp("us", "UTC")), rows)
-    arrays["source_file"] = pa.repeat(pa.scalar(source_file), rows)
-    arrays["source_line"] = pa.array(lines)
-    arrays["date"] = start.cast(pa.date32())
-    span = pc.min_max(start)
-    receipt.records += rows
-    receipt.saw(_as_utc(span["min"]), _as_utc(span["max"]))
-    return pa.record_batch(
-        [arrays[f.name] if f.name in arrays else pa.nulls(rows, f.type) for f in SCHEMA], schema=SCHEMA
-    )
-
-
-def _microseconds(seconds: pa.Array) -> pa.Array:
-    factor = pc.if_else(pc.greater_equal(seconds, _MILLISECONDS), 1_000, 1_000_000)
-    return pc.multiply(seconds, factor).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
-
-
-def _as_utc(value: pa.Scalar) -> datetime:
-    moment: datetime = value.as_py()
-    return moment.astimezone(UTC)
+def _merged(goods: Iterable[_Good]) -> Iterator[_Good]:
+    """Neighbours with the same columns as one."""
+    tables: list[pa.Table] = []
+    runs: list[Run] = []
+    for table, more in goods:
+        if tables and table.schema != tables[-1].schema:
+            yield pa.concat_tables(tables), runs
+            tables, runs = [], []
+        tables.append(table)
+        runs += more
+    if tables:
+        yield pa.concat_tables(tables), runs

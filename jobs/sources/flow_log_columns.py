@@ -1,0 +1,83 @@
+"""Typed flow-log fields as the contract's columns: times, what the file's name knows, where each record stood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.sources.arrow import arrow_schema
+from jobs.sources.files import FileName, Receipt
+from jobs.sources.times import LATEST
+from transforms.schemas.sources import FLOW_LOGS
+
+SCHEMA = arrow_schema(FLOW_LOGS.schema)
+KNOWN_FIELDS = set(SCHEMA.names) - {"flow_log_id", "delivered_at", "source_file", "source_line", "date"}
+_TIMESTAMP = pa.timestamp("us", "UTC")
+
+
+@dataclass
+class Run:
+    """Consecutive records of one file, by their line numbers."""
+
+    receipt: Receipt
+    lines: npt.NDArray[np.int64]
+
+
+def batch_of(table: pa.Table, runs: list[Run]) -> pa.RecordBatch:
+    """The records as a batch of FLOW_LOGS's schema, NULL where the log has nothing; counts them in the receipts."""
+    names = [FileName.parse(run.receipt.source_file) for run in runs]
+    lengths = np.array([len(run.lines) for run in runs])
+    arrays: dict[str, pa.Array] = {c: _one(table[c]) for c in table.column_names}
+    start = arrays["start_time"] = _timestamps(arrays["start_time"])
+    arrays["end_time"] = _timestamps(arrays["end_time"])
+    for field in ("account_id", "region"):
+        if field not in arrays or arrays[field].null_count:
+            of_path = _spread([getattr(name, field) for name in names], lengths, pa.string())
+            arrays[field] = pc.coalesce(arrays[field], of_path) if field in arrays else of_path
+    if "log_status" not in arrays:
+        # A format without log-status: rows with addresses are traffic.
+        arrays["log_status"] = pc.if_else(pc.is_valid(arrays["src_addr"]), "OK", pa.scalar(None, pa.string()))
+    arrays["flow_log_id"] = _spread([name.flow_log_id for name in names], lengths, pa.string())
+    arrays["delivered_at"] = _spread([name.time for name in names], lengths, _TIMESTAMP)
+    arrays["source_file"] = _spread([run.receipt.source_file for run in runs], lengths, pa.string())
+    arrays["source_line"] = pa.array(np.concatenate([run.lines for run in runs]))
+    arrays["date"] = start.cast(pa.date32())
+    _count(start, runs, lengths)
+    rows = table.num_rows
+    return pa.record_batch([arrays.get(f.name, pa.nulls(rows, f.type)) for f in SCHEMA], schema=SCHEMA)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _count(start: pa.Array, runs: list[Run], lengths: npt.NDArray[np.int64]) -> None:
+    micros = start.cast(pa.int64()).to_numpy()
+    begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    lows, highs = np.minimum.reduceat(micros, begins), np.maximum.reduceat(micros, begins)
+    for run, low, high in zip(runs, lows, highs, strict=True):
+        run.receipt.records += len(run.lines)
+        run.receipt.saw(_moment(int(low)), _moment(int(high)))
+
+
+def _moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(microsecond=microseconds % 1_000_000)
+
+
+def _spread(values: list[Any], lengths: npt.NDArray[np.int64], kind: pa.DataType) -> pa.Array:
+    """Each value as often as its run is long."""
+    if all(value == values[0] for value in values):
+        return pa.repeat(pa.scalar(values[0], kind), int(lengths.sum()))
+    return pa.array(values, kind).take(pa.array(np.repeat(np.arange(len(values)), lengths)))
+
+
+def _timestamps(given: pa.Array) -> pa.Array:
+    milliseconds = pc.greater_equal(given, LATEST)
+    factor = pc.if_else(milliseconds, 1_000, 1_000_000) if pc.any(milliseconds).as_py() else 1_000_000
+    return pc.multiply(given, factor).view(_TIMESTAMP)
