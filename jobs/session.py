@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,7 @@ def session(engine: str = "sail", master: str = "local[*]") -> Iterator[SparkSes
         raise LeaseholdError(f"the engine {engine!r} cannot run here. {lack}")
     # Where dates become Python objects they are in the process's zone: keep one zone everywhere.
     os.environ["TZ"] = "UTC"
+    time.tzset()
     if engine == "sail":
         yield from _sail()
     else:
@@ -91,7 +93,9 @@ def _spark(master: str) -> Iterator[SparkSession]:
             .config("spark.driver.extraJavaOptions", "-Duser.timezone=UTC")
             .config("spark.log.level", "ERROR")
         )
-    spark = configure_spark_with_delta_pip(builder).getOrCreate()
+    # Under spark-submit the JVM is up already: its own --packages or image bring Delta's jars.
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    spark = (builder if submitted else configure_spark_with_delta_pip(builder)).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     try:
         yield spark

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -16,9 +17,11 @@ from transforms.schemas.table import Table
 _WALL_CLOCK = {"run_id", "started_at", "seconds", "engine"}
 
 
-def leasehold(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run `leasehold …` in a process of its own."""
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=900, check=False)
+def leasehold(*arguments: object, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `leasehold …` in a process of its own, with some environment variables more."""
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=900, check=False, env={**os.environ, **env}
+    )
     assert not check or done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stderr[-4000:]}"
     return done
 
