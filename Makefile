@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
 RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-sail test-spark check format dist clean
+.PHONY: help install demo test test-sail test-spark check format docs dist clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ help: ## what there is
 
 # Stamped, so that only a changed lock file costs anything.
 .venv/.installed: pyproject.toml uv.lock | $(filter .boot/bin/uv,$(UV))
-	$(UV) sync --frozen --extra spark --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
+	$(UV) sync --frozen --inexact --extra spark --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
 	@touch $@
 
 install: .venv/.installed ## install everything into .venv (demo and test do it themselves)
@@ -50,6 +50,9 @@ test-spark: install
 format: install ## format the code
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+docs: install ## write the generated pages of docs/
+	$(RUN) jobs.dictionary > docs/data_dictionary.md
 
 dist: install ## build the wheel, and the same as .zip for spark-submit --py-files
 	$(UV) build --wheel --out-dir dist
