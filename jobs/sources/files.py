@@ -69,6 +69,10 @@ class Receipt:
         shown = redacted_text(raw.decode("utf-8", "backslashreplace").replace("\x00", "\\x00"))
         self.rejected.append(Rejected(line, shown, reason))
 
+    def note(self, reason: str) -> None:
+        """Say something of the file as a whole."""
+        self.reason = f"{self.reason}; {reason}" if self.reason else reason
+
     def skip(self, reason: str) -> None:
         """Nothing of the file is wanted."""
         self.outcome, self.reason = "skipped", reason

@@ -18,6 +18,7 @@ from pyarrow import csv
 
 from jobs.sources.times import EARLIEST, LATEST
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_LINE_BYTES = 64 << 10
 
 INT32 = {"version", "src_port", "dst_port", "protocol", "tcp_flags", "traffic_path", "encryption_status"}
@@ -85,7 +86,10 @@ def _plain(text: bytes, lines: int) -> bool:
     """No control characters but the newlines, no byte-order mark, and nothing that reads as hexadecimal."""
     codes = np.frombuffer(text, np.uint8)
     newlines = lines if codes[-1] == _NEWLINE else lines - 1
-    if np.count_nonzero(codes < _SPACE) != newlines or codes[0] == 0xEF:
+    if np.count_nonzero(codes < _SPACE) != newlines:
+        return False
+    # Arrow takes a byte-order mark off the block's first line, but not off the others.
+    if text.startswith(BYTE_ORDER_MARK) or (b"\xef" in text and b"\n" + BYTE_ORDER_MARK in text):
         return False
     if b"x" not in text and b"X" not in text:
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,8 +12,8 @@ import pyarrow as pa
 
 from jobs.sources.files import Receipt
 from jobs.sources.flow_log_columns import KNOWN_FIELDS, Run, batch_of
-from jobs.sources.flow_log_lines import fault_of, parsed, table_of
-from jobs.sources.streams import BLOCK_BYTES, line_blocks
+from jobs.sources.flow_log_lines import BYTE_ORDER_MARK, MAX_LINE_BYTES, fault_of, parsed, table_of
+from jobs.sources.streams import BLOCK_BYTES, line_blocks, newlines
 
 # AWS's name → ours, where they are not the same with underscores.
 _RENAMED = {
@@ -31,7 +32,7 @@ DEFAULT_FIELDS = (
     "protocol", "packets", "bytes", "start_time", "end_time", "action", "log_status",
 )  # fmt: skip
 """The default format: the fields of version 2 in AWS's order."""
-_NO_HEADER = "no header: read in the default format"
+_BLANK_LINES = re.compile(rb"(?:[ \t\r]*\n)+")
 _FEW_LINES = 64
 _PARTS = 8
 
@@ -83,46 +84,59 @@ def read_flow_logs(files: Iterable[tuple[str, Receipt]]) -> Iterator[pa.RecordBa
 def _pieces(path: str, receipt: Receipt) -> Iterator[_Piece]:
     """A file's lines after its header."""
     file = _File(receipt)
+    holds_lines = False
     try:
         for first_line, block, count in line_blocks(path, receipt):
             text = block.replace(b"\r\n", b"\n") if b"\r" in block else block
             if not file.fields:
                 text, skipped = _begin(file, text, first_line)
                 first_line, count = first_line + skipped, count - skipped
-                if not file.fields:
-                    return
+            if receipt.outcome == "skipped" or (receipt.rejected and not file.fields):
+                return
             if text:
+                holds_lines = True
                 yield _Piece(file, first_line, text, count)
     except OSError as error:
         receipt.unreadable(error)
         return
-    if not file.fields and not receipt.rejected:
-        receipt.skip("empty file")
+    if not holds_lines and not receipt.rejected:
+        if file.fields:
+            receipt.note("a header and no records")
+        else:
+            receipt.skip("empty file")
 
 
 def _begin(file: _File, text: bytes, first_line: int) -> tuple[bytes, int]:
     """Take the fields from the header; returns the text after it and how many lines that leaves out."""
-    body = text.lstrip(b"\n")
-    skipped = len(text) - len(body)
-    if not body:
-        return b"", skipped
+    text = text.removeprefix(BYTE_ORDER_MARK)
+    blank = _BLANK_LINES.match(text)
+    body = text[blank.end() :] if blank else text
+    if not body.strip():
+        return b"", 0
+    skipped = newlines(text) - newlines(body)
     line, _, rest = body.partition(b"\n")
     fields, note = header_fields(line)
     if fields:
-        file.fields, file.receipt.reason = fields, note or None
+        file.fields = fields
+        if note:
+            file.receipt.note(note)
         return rest, skipped + 1
     if any(fault_of(record, DEFAULT_FIELDS, DEFAULT_FIELDS) is None for record in body.split(b"\n", 100)[:100]):
-        file.fields, file.receipt.reason = DEFAULT_FIELDS, _NO_HEADER
+        file.fields = DEFAULT_FIELDS
+        file.receipt.note("no header: read in the default format")
         return body, skipped
-    file.receipt.reject(first_line + skipped, line, note)
-    file.receipt.reason = f"no record was read: {note}"
+    if b"tgw-id" in line.split(b" "):
+        file.receipt.skip("a flow log of a transit gateway, not of a VPC")
+    else:
+        file.receipt.reject(first_line + skipped, line, note)
+        file.receipt.note(f"no record was read: {note}")
     return b"", skipped
 
 
 @lru_cache(maxsize=64)
 def header_fields(line: bytes) -> tuple[tuple[str, ...], str]:
     """The fields that a header names, and which of them are passed over; no fields: why it is no header."""
-    words = line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r ").decode("utf-8", "backslashreplace").split(" ")
+    words = line.rstrip(b"\r ").decode("utf-8", "backslashreplace").split(" ")
     names = [_RENAMED.get(w.lower().replace("-", "_"), w.lower().replace("-", "_")) for w in words]
     missing = [name for name in _REQUIRED if name not in names]
     if missing:
@@ -179,8 +193,8 @@ def _one_by_one(piece: _Piece) -> Iterator[_Good]:
     file = piece.file
     good: list[tuple[int, bytes]] = []
     for number, whole_line in enumerate(piece.text.split(b"\n")[: piece.count], piece.first_line):
-        line = whole_line.rstrip(b"\r")
-        if not line.strip():
+        line = whole_line.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r")
+        if len(line) <= MAX_LINE_BYTES and not line.strip():
             continue
         fields, _ = header_fields(line) if b"interface" in line else ((), "")
         if fields:

@@ -55,20 +55,16 @@ def decompressed(path: str) -> Iterator[bytes]:
                 yield first
                 first = stream.read(_CHUNK_BYTES)
             return
-        given, problem = 0, ""
+        given = 0
         try:
             for data in _inflated(_chunks(stream, first), _inflater):
                 given += len(data)
                 yield data
-        except _faults as error:
-            problem = f"the gzip data are damaged ({error})"
-        except EOFError:
-            problem = "the gzip data break off: the file is truncated"
-        if not problem:
+        except (EOFError, *_faults):
+            fault = stream.tell() - 2 * _CHUNK_BYTES
+        else:
             return
-        fault = stream.tell() - 2 * _CHUNK_BYTES
     yield from _up_to_the_fault(path, given, fault)
-    raise DamagedError(problem)
 
 
 def _chunks(stream: IO[bytes], first: bytes) -> Iterator[bytes]:
@@ -104,7 +100,7 @@ def _inflated(chunks: Iterator[bytes], inflater: Callable[[int], Any]) -> Iterat
 
 
 def _up_to_the_fault(path: str, given: int, fault: int) -> Iterator[bytes]:
-    """What lies between the bytes already given and the fault, which is near byte `fault` of the file.
+    """What lies between the bytes already given and the fault, which is near byte `fault`; then DamagedError.
 
     An inflater that meets a fault keeps what it made of the same input before it; fed byte by byte it does not.
     """
@@ -122,8 +118,13 @@ def _up_to_the_fault(path: str, given: int, fault: int) -> Iterator[bytes]:
                 if given < len(data):
                     yield data[given:]
                 given = max(0, given - len(data))
-        except (zlib.error, EOFError):
-            return
+        except zlib.error as error:
+            what = str(error).rpartition(": ")[2]
+            if what in ("incorrect data check", "incorrect length check"):
+                raise DamagedError("the gzip check sum is wrong: what was read may be damaged") from None
+            raise DamagedError(f"the gzip data are damaged ({what}): what follows is lost") from None
+        except EOFError:
+            raise DamagedError("the gzip data break off: the file is truncated, what follows is lost") from None
 
 
 def whole(path: str) -> tuple[bytes, str]:
@@ -170,7 +171,8 @@ def line_blocks(path: str, receipt: Receipt) -> Iterator[tuple[int, bytes, int]]
             skipped, rest = len(rest), rest[:KEPT_RECORD_BYTES]
     if damage:
         # Half a line may look like a whole one: a number cut short is still a number.
-        receipt.reject(number, rest, f"cut off: {damage[0]}, what follows is lost")
+        receipt.reject(number, rest, damage[0])
+        receipt.note(damage[0])
     elif skipped:
         receipt.reject(number, rest, f"a line of {skipped:,} bytes")
     elif rest:
