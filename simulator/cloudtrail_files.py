@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from simulator.account import ACCOUNT, REGION
 from simulator.cloudtrail_shapes import Event
+from simulator.files import save
 from simulator.randomness import chance, stable_id
 
 BUCKET = "example-trail-logs"
@@ -53,7 +53,7 @@ def write_trail(root: Path, events: Sequence[Event], start: int, seconds: float)
         name = f"{ACCOUNT}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{_suffix(region, moment)}.json.gz"
         body = ('{"Records":[' + ",".join(bodies) + "]}").encode()
         key = f"AWSLogs/{ACCOUNT}/CloudTrail/{region}/{moment:%Y/%m/%d}/{name}"
-        _save(root, key, body)
+        save(root, key, body)
         if region == REGION:
             listed = {"s3Bucket": BUCKET, "s3Object": key, "hashValue": hashlib.sha256(body).hexdigest(),
                       "hashAlgorithm": "SHA-256"}  # fmt: skip
@@ -77,14 +77,7 @@ def _digest(root: Path, begin: datetime, files: list[dict[str, str]]) -> None:
     }
     folder = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{REGION}/{end:%Y/%m/%d}"
     name = f"{ACCOUNT}_CloudTrail-Digest_{REGION}_{TRAIL}_{REGION}_{end:%Y%m%dT%H%M%SZ}.json.gz"
-    _save(root, f"{folder}/{name}", json.dumps(document, separators=(",", ":")).encode())
-
-
-def _save(root: Path, key: str, body: bytes) -> None:
-    path = root / key
-    if not path.parent.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(body, compresslevel=1, mtime=0))
+    save(root, f"{folder}/{name}", json.dumps(document, separators=(",", ":")).encode())
 
 
 def _suffix(region: str, moment: datetime) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from simulator.account import ACCOUNT, FLOW_LOG, REGION, SUBNETS, VPC
+from simulator.files import save
 from simulator.randomness import Keys, chance, stable_id
 from simulator.traffic import Bools, Ints
 
@@ -127,19 +127,17 @@ def write_records(root: Path, rows: Records, book: Book, shape: Shape, start: in
         places, text = np.frombuffer(offsets, dtype=np.int64).tolist(), memoryview(data)
         for n in range(first, after):
             body = text[places[edges[n] - base] : places[edges[n + 1] - base]]
-            _save(root, start + int(numbers[n]) * shape.delivery_seconds, b"".join((header, body)))
+            key = _key(start + int(numbers[n]) * shape.delivery_seconds)
+            save(root, key, b"".join((header, body)))
         first = after
     return len(numbers)
 
 
-def _save(root: Path, moment: int, text: bytes) -> None:
+def _key(moment: int) -> str:
     at = datetime.fromtimestamp(moment, UTC)
-    folder = root / f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{at:%Y/%m/%d}"
-    if not folder.exists():
-        folder.mkdir(parents=True)
+    folder = f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{at:%Y/%m/%d}"
     label = stable_id("", FLOW_LOG, at, length=8)
-    name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{FLOW_LOG}_{at:%Y%m%dT%H%MZ}_{label}.log.gz"
-    (folder / name).write_bytes(gzip.compress(text, compresslevel=1, mtime=0))
+    return f"{folder}/{ACCOUNT}_vpcflowlogs_{REGION}_{FLOW_LOG}_{at:%Y%m%dT%H%MZ}_{label}.log.gz"
 
 
 def _lines(rows: Records, book: Book, wanted: Sequence[str], start: int) -> pa.Array:

@@ -10,12 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from simulator.account import GATEWAY_ENDPOINTS, subnet_of
-from simulator.flow_log_text import CUSTOM_FORMAT, NODATA, OK, SKIPDATA, Book, Records, Shape, write_records
+from simulator.flow_log_text import NODATA, OK, SKIPDATA, Book, Records, Shape, write_records
 from simulator.lifecycle import History
 from simulator.randomness import Keys, chance, draw_keys, mixed, stream
 from simulator.traffic import Bools, Conversations, Floats, Ints, Texts
-
-__all__ = ["CUSTOM_FORMAT", "Shape", "Written", "write_flow_logs"]
 
 _SYN, _SYN_ACK, _FIN = 2, 18, 1
 _SCANNER = "10.0.3.250"
@@ -51,7 +49,7 @@ def write_flow_logs(
     rows = Records.joined(parts)
 
     # What AWS skips is chosen by (interface, window) alone.
-    windows = int(rows.window.max()) + 2
+    windows = int(history.seconds // shape.period_seconds) + 2
     slot = rows.interface * windows + rows.window
     used = np.unique(slot)
     skipped = used[chance(_slot_keys(used // windows, used % windows, seed), 1) < shape.skip_share]

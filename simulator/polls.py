@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from simulator.account import (
     subnet_of,
 )
 from simulator.cloudtrail_shapes import code_hash, function_arn
+from simulator.files import save
 from simulator.lifecycle import History, Interface, State
 from simulator.metrics import Metrics
 from simulator.randomness import stable_id, stream
@@ -73,15 +73,12 @@ def write_polls(root: Path, history: History, invocations: Invocations, start: i
 
 def _write(root: Path, operation: str, moment: float, request: str, response: str) -> None:
     at = datetime.fromtimestamp(int(moment), UTC)
-    folder = root / f"snapshots/{operation}/{at:%Y/%m/%d}"
-    if not folder.exists():
-        folder.mkdir(parents=True)
     text = (
         f'{{"operation":"{operation}","account_id":"{ACCOUNT}","region":"{REGION}",'
         f'"polled_at":"{at.isoformat()}","request":{request},"responses":[{response}]}}'
     )
     name = f"{ACCOUNT}_{operation}_{REGION}_{at:%Y%m%dT%H%M%SZ}.json.gz"
-    (folder / name).write_bytes(gzip.compress(text.encode(), compresslevel=4, mtime=0))
+    save(root, f"snapshots/{operation}/{at:%Y/%m/%d}/{name}", text.encode())
 
 
 class _Answers:
