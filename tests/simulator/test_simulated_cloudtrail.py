@@ -9,7 +9,7 @@ from collections import Counter
 from datetime import datetime
 from uuid import UUID
 
-from conftest import Row, Simulated
+from simulated import Row, Simulated
 
 from simulator.account import NAT_PUBLIC_ADDRESS
 

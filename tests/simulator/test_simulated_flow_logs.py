@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from datetime import UTC, datetime
 
-from conftest import Row, Simulated
+from simulated import Row, Simulated
 
 from simulator.account import GATEWAY_ENDPOINTS, SUBNETS
 from simulator.flow_log_text import CUSTOM_FORMAT, DEFAULT_FORMAT

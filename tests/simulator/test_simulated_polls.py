@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 
-from conftest import Row, Simulated
+from simulated import Row, Simulated
 
 _START = datetime(2026, 2, 1, tzinfo=UTC)
 _OPERATIONS = ("describe_network_interfaces", "list_functions", "get_metric_data")

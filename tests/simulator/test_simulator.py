@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from conftest import Simulated, make
+from simulated import Simulated, make
 
 from simulator.__main__ import main
 from simulator.simulate import Options, simulate
