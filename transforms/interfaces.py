@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from transforms.cloudtrail import request, response, succeeded, values_of
 from transforms.columns import SCOPE, content, scope, sorted_list
-from transforms.intervals import FIRST_SNAPSHOT, half_gap, midpoint, no_times, seconds_between
+from transforms.intervals import earliest, half_gap, midpoint, no_times, seconds_between
 from transforms.owners import owner_kind, owner_name
 from transforms.timelines import observed_intervals
 
@@ -45,13 +45,14 @@ def interfaces(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
 
 
 def _seen(snapshots: DataFrame) -> DataFrame:
+    """Every interface × address of every snapshot, with its attributes."""
     none = F.array().cast("array<string>")
     addresses = F.concat(F.coalesce("private_ip_addresses", none), F.coalesce("ipv6_addresses", none))
-    return snapshots.select(
+    rows = snapshots.select(
         *scope(),
         "polled_at",
         "interface_id",
-        F.explode(F.array_distinct(F.transform(addresses, F.lower))).alias("address"),
+        F.array_distinct(F.transform(addresses, F.lower)).alias("addresses"),
         "vpc_id",
         "subnet_id",
         sorted_list(F.col("security_group_ids")).alias("security_group_ids"),
@@ -59,20 +60,17 @@ def _seen(snapshots: DataFrame) -> DataFrame:
         "interface_type",
         "instance_id",
         "name",
-    ).select(*SCOPE, "polled_at", "interface_id", "address", *_owned())
+    )
+    return _owned(rows).select(
+        *SCOPE, "polled_at", "interface_id", F.explode("addresses").alias("address"), *_ATTRIBUTES
+    )
 
 
-def _owned() -> list[Column]:
-    """The attributes, from the columns that say whose it is."""
-    named = ("description", "interface_type", "instance_id")
-    return [
-        F.col("vpc_id"),
-        F.col("subnet_id"),
-        F.col("security_group_ids"),
-        owner_kind(*named).alias("owner_kind"),
-        owner_name(*named, "name", "security_group_ids", "interface_id").alias("owner_name"),
-        F.col("description"),
-    ]
+def _owned(rows: DataFrame) -> DataFrame:
+    """Add owner_kind and owner_name."""
+    kind = owner_kind("description", "interface_type", "instance_id")
+    name = owner_name("owner_kind", "description", "instance_id", "name", "security_group_ids", "interface_id")
+    return rows.withColumn("owner_kind", kind).withColumn("owner_name", name)
 
 
 def _creations(cloudtrail: DataFrame) -> DataFrame:
@@ -81,32 +79,27 @@ def _creations(cloudtrail: DataFrame) -> DataFrame:
     groups = values_of(response(f"{made}.groupSet"), "groupId")
     more = values_of(response(f"{made}.privateIpAddressesSet"), "privateIpAddress")
     ipv6 = values_of(response(f"{made}.ipv6AddressesSet"), "ipv6Address")
-    primary = response(f"{made}.privateIpAddress")
+    named = F.concat(F.array(response(f"{made}.privateIpAddress")), more, ipv6)
+    nothing = F.lit(None).cast("string")
     rows = succeeded(cloudtrail, "ec2.amazonaws.com", "CreateNetworkInterface").select(
-        # CloudTrail's account is the caller's; in a shared VPC the two are one: who creates it owns it.
+        # CloudTrail's account is the caller's; in a shared VPC, too: who creates an interface owns it.
         *scope(),
         response(f"{made}.networkInterfaceId").alias("interface_id"),
         F.col("event_time").alias("created_at"),
-        F.array_distinct(
-            F.filter(F.concat(F.array(F.lower(primary)), F.transform(F.concat(more, ipv6), F.lower)), F.isnotnull)
-        ).alias("addresses"),
+        F.array_distinct(F.transform(F.filter(named, F.isnotnull), F.lower)).alias("addresses"),
         response(f"{made}.vpcId").alias("vpc_id"),
         response(f"{made}.subnetId").alias("subnet_id"),
         sorted_list(groups).alias("security_group_ids"),
         response(f"{made}.description").alias("description"),
         response(f"{made}.interfaceType").alias("interface_type"),
-        F.lit(None).cast("string").alias("instance_id"),
-        F.lit(None).cast("string").alias("name"),
+        nothing.alias("instance_id"),
+        nothing.alias("name"),
     )
-    rows = rows.where(F.col("interface_id").isNotNull()).select(
-        *SCOPE, "interface_id", "created_at", "addresses", *_owned()
-    )
+    made_with = F.struct(*SCOPE, "addresses", *_ATTRIBUTES)
     return (
-        rows.groupBy("interface_id")
-        .agg(
-            F.min("created_at").alias("created_at"),
-            F.min_by(F.struct(*SCOPE, "addresses", *_ATTRIBUTES), "created_at").alias("made"),
-        )
+        _owned(rows.where(F.col("interface_id").isNotNull()))
+        .groupBy("interface_id")
+        .agg(F.min("created_at").alias("created_at"), F.min_by(made_with, "created_at").alias("made"))
         .select("interface_id", "created_at", "made.*")
     )
 
@@ -167,6 +160,7 @@ def _with_events(observed: DataFrame, born: DataFrame, died: DataFrame) -> DataF
         F.when(ends, seconds_between(F.col("deleted_at"), end))
         .otherwise(F.col("to_uncertainty_seconds"))
         .alias("to_uncertainty_seconds"),
+        F.when(begins, start).otherwise(first_seen).alias("known_from"),
         last_seen.alias("known_until"),
     )
 
@@ -194,40 +188,50 @@ def _never_polled(born: DataFrame, died: DataFrame, polls: DataFrame) -> DataFra
         exact.alias("from_uncertainty_seconds"),
         F.when(deleted.isNotNull(), "cloudtrail").when(missing.isNotNull(), "snapshot").alias("to_evidence"),
         F.when(deleted.isNotNull(), exact).otherwise(half_gap(created, missing)).alias("to_uncertainty_seconds"),
+        created.alias("known_from"),
         created.alias("known_until"),
     )
 
 
 def _one_holder(lives: DataFrame) -> DataFrame:
-    """Cut each interval where the next one of the same (vpc, address) begins."""
+    """Let each interval of a (vpc, address) begin after the one before and end before the next one begins.
+
+    They are ordered by `known_from`, when each surely held the address: an uncertain start may seem to be
+    before a short life that it came after.
+    """
     # A VPC's id is unique in the world; without one, addresses are compared within an account and region.
     place = F.coalesce("vpc_id", F.concat_ws("/", *SCOPE))
-    per_address = Window.partitionBy(place, "address").orderBy("valid_from", "interface_id")
-    rows = lives.withColumns(
-        {
-            "next_from": F.lead("valid_from").over(per_address),
-            "next_unsure": F.lead("from_uncertainty_seconds").over(per_address),
-            "before_until": F.lag("known_until").over(per_address),
-        }
+    line = Window.partitionBy(place, "address").orderBy("known_from", "valid_from", "interface_id")
+    surely_until = F.when(F.col("to_evidence") == "cloudtrail", F.col("valid_to")).otherwise(F.col("known_until"))
+    begins, unsure = F.col("valid_from"), F.col("from_uncertainty_seconds")
+    held_before = F.max(surely_until).over(line.rowsBetween(Window.unboundedPreceding, -1))
+    rows = lives.withColumn("held_before", held_before)
+    raised = F.col("held_before").isNotNull() & (begins < F.col("held_before"))
+    bounded = F.col("held_before").isNotNull() & (raised | unsure.isNull())
+    start = F.greatest(begins, "held_before")
+    reach = F.greatest(
+        F.abs(seconds_between(start, F.col("known_from"))),
+        seconds_between(F.greatest(earliest(), "held_before"), start),
     )
-    next_from, begins = F.col("next_from"), F.col("valid_from")
-    cut = next_from.isNotNull() & (F.col("valid_to").isNull() | (next_from < F.col("valid_to")))
+    rows = rows.withColumns(
+        {"begins": start, "unsure": F.when(bounded, reach).otherwise(unsure)},
+    ).withColumns({"next_begins": F.lead("begins").over(line), "next_unsure": F.lead("unsure").over(line)})
+    following = F.col("next_begins")
+    cut = following.isNotNull() & (F.col("valid_to").isNull() | (following < F.col("valid_to")))
     # The true end is between the last sight of this holder and the true start of the next.
-    around = F.greatest(F.abs(seconds_between(F.col("known_until"), next_from)), F.coalesce("next_unsure", F.lit(0)))
-    bounded = (F.col("from_evidence") == FIRST_SNAPSHOT) & F.col("before_until").isNotNull()
-    held_before = F.greatest(seconds_between(F.col("before_until"), begins), F.lit(0))
+    around = F.greatest(F.abs(seconds_between(F.col("known_until"), following)), F.coalesce("next_unsure", F.lit(0)))
     return rows.select(
         *SCOPE,
         "interface_id",
         "address",
         *_ATTRIBUTES,
-        "valid_from",
-        F.when(cut, next_from).otherwise(F.col("valid_to")).alias("valid_to"),
+        F.col("begins").alias("valid_from"),
+        F.when(cut, following).otherwise(F.col("valid_to")).alias("valid_to"),
         "from_evidence",
-        F.when(bounded, held_before).otherwise(F.col("from_uncertainty_seconds")).alias("from_uncertainty_seconds"),
+        F.col("unsure").alias("from_uncertainty_seconds"),
         F.when(cut, "address reused").otherwise(F.col("to_evidence")).alias("to_evidence"),
         F.when(cut, around).otherwise(F.col("to_uncertainty_seconds")).alias("to_uncertainty_seconds"),
-    ).where(F.col("valid_to").isNull() | (begins < F.col("valid_to")))
+    ).where(F.col("valid_to").isNull() | (F.col("valid_from") < F.col("valid_to")))
 
 
 def _undated(seen: DataFrame, known: DataFrame) -> DataFrame:

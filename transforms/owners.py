@@ -93,25 +93,24 @@ def owner_kind(description: str, interface_type: str, instance_id: str) -> Colum
 
 
 def owner_name(
-    description: str, interface_type: str, instance_id: str, tag_name: str, security_group_ids: str, interface_id: str
+    kind: str, description: str, instance_id: str, tag_name: str, security_group_ids: str, interface_id: str
 ) -> Column:
-    """The resource's name: what people called it, else an id.
+    """The resource's name, from the columns named: what people called it, else an id. `kind` is `owner_kind`'s.
 
     In order: a name in the description, the Name tag, an id in the description, the instance; of tasks that
     come and go, the security groups; else the interface's own id (an RDS interface says nothing of its
     database: give it a Name tag). For Lambda it is the function that caused the creation; NULL for the
     kind made before September 2019, whose description holds a uuid alone.
     """
-    kind = owner_kind(description, interface_type, instance_id)
     called = _first_match(description, _NAMED)
     identified = _first_match(description, _IDENTIFIED)
     tag = F.nullif(F.trim(tag_name), F.lit(""))
-    groups = F.when(kind.isin(*_SHORT_LIVED), F.nullif(F.col(security_group_ids), F.lit("")))
+    groups = F.when(F.col(kind).isin(*_SHORT_LIVED), F.nullif(F.col(security_group_ids), F.lit("")))
     resource = F.coalesce(called, tag, identified, F.col(instance_id), groups, F.col(interface_id))
     instance = F.coalesce(tag, F.col(instance_id))
     return (
-        F.when(kind == "lambda", _first_match(description, _LAMBDA[:1]))
-        .when(kind == "ec2", instance)
+        F.when(F.col(kind) == "lambda", _first_match(description, _LAMBDA[:1]))
+        .when(F.col(kind) == "ec2", instance)
         .otherwise(resource)
     )
 

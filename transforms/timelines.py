@@ -67,6 +67,7 @@ def observed_intervals(
         F.min_by(F.struct("before_poll", *attributes), F.struct("at", "kind")).alias("start"),
         F.max_by("after_poll", F.struct("at", "kind")).alias("after_poll"),
         F.max("at").alias("last_seen"),
+        F.max(F.when(F.col("settled"), F.col("at"))).alias("last_settled"),
         confirmed.alias("confirmed"),
     )
     return _bounded(islands, scope, key, attributes)
@@ -178,8 +179,11 @@ def _bounded(islands: DataFrame, scope: list[str], key: list[str], attributes: l
             "to_uncertainty_seconds": end("from_uncertainty_seconds", half_gap(last, missing)),
         }
     )
+    # While a change was in progress an older one may have gone unseen: surely it held when last seen settled.
+    unseen = F.when(F.col("to_evidence") == "snapshot", seconds_between(F.col("last_settled"), F.col("valid_to")))
+    bounded = bounded.withColumn("to_uncertainty_seconds", F.greatest("to_uncertainty_seconds", unseen))
     whole = F.col("valid_to").isNull() | (F.col("valid_from") < F.col("valid_to"))
-    return bounded.where((F.col("first.s") != "gone") & whole).select(
+    return bounded.where((F.col("first.s") != "gone") & F.col("last_settled").isNotNull() & whole).select(
         *scope,
         *key,
         *[F.col(f"start.{a}").alias(a) for a in attributes],
