@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -68,9 +69,11 @@ def _batch(rows: list[SourceRow], schema: pa.Schema, time: str) -> Iterator[pa.R
 def _fits(source_row: SourceRow, schema: pa.Schema) -> bool:
     receipt, index, row = source_row
     for field in schema:
+        value = row.get(field.name)
         try:
-            pa.array([row.get(field.name)], field.type)
-        except _MISFITS as error:
-            receipt.reject(index, repr(row.get(field.name)), f"{field.name} is not what it should be: {error}")
+            pa.array([value], field.type)
+        except _MISFITS:
+            shown = json.dumps(row, default=str)
+            receipt.reject(index, shown, f"{field.name} is no {field.type}: {str(value)[:40]!r}")
             return False
     return True

@@ -36,8 +36,12 @@ def events_of(data: bytes, damage: str, receipt: Receipt) -> Iterator[tuple[int,
             yield index, event
         else:
             receipt.reject(index, json.dumps(event), "not UTF-8: the bytes \\udcXX stand for 0xXX")
+    if index == 0 and receipt.outcome == "read" and not receipt.rejected:
+        receipt.note("no events in it")
     if damage and not (receipt.rejected and receipt.rejected[-1].reason.startswith(damage)):
         receipt.reject(index + 1, b"", damage)
+    if damage:
+        receipt.note(damage)
 
 
 def _decoded(data: bytes) -> tuple[str, bool]:

@@ -9,6 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 REDACTED = "REDACTED"
+MAX_DEPTH = 100
+"""Ten times as deep as AWS nests; a limit of our own, because Python's depends on its version and on the caller."""
 as_json: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 _NAMES = (
@@ -27,19 +29,19 @@ _PAIR = re.compile(
 _BARE = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\b(?:IQoJ|FwoG|FQoG)[\w+/=%]*(?:[\w+/=%]{40}|\Z)")
 # What makes it worth looking into values: key ids, tokens, JSON inside strings, assignments.
 _MARKS = (
-    "AKIA",
-    "ASIA",
-    "IQoJ",
-    "FwoG",
-    "FQoG",
+    "akia",
+    "asia",
+    "iqoj",
+    "fwog",
+    "fqog",
     '\\"',
-    "oken=",
-    "ecret=",
-    "assword=",
-    "assword:",
-    "ey=",
-    "eyId=",
-    "ature=",
+    "token=",
+    "secret=",
+    "word=",
+    "word:",
+    "phrase=",
+    "key=",
+    "keyid=",
 )
 
 
@@ -55,11 +57,12 @@ def redacted_text(text: str) -> str:
 def redacted_json(value: Any) -> str:
     """Parsed JSON as text, keys sorted, every credential REDACTED; `value` itself is changed.
 
-    Raises RecursionError for what is nested too deeply.
+    Raises RecursionError for what is nested more than MAX_DEPTH levels deep.
     """
     _hide(value, in_text=False)
     text = as_json(value)
-    if any(mark in text for mark in _MARKS):
+    lower = text.lower()
+    if any(mark in lower for mark in _MARKS):
         _hide(value, in_text=True)
         text = as_json(value)
     return text
@@ -67,14 +70,16 @@ def redacted_json(value: Any) -> str:
 
 def _hide(value: Any, in_text: bool) -> None:
     """Hide the values of telling names; with `in_text` also what stands in the midst of other values."""
-    waiting = [value]
+    waiting = [(value, 0)]
     while waiting:
-        part = waiting.pop()
+        part, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise RecursionError
         pairs = part.items() if type(part) is dict else enumerate(part) if type(part) is list else ()
         for key, inner in pairs:
             kind = type(inner)
             if kind is dict or kind is list:
-                waiting.append(inner)
+                waiting.append((inner, depth + 1))
             elif type(key) is str and _is_secret(key) and inner is not None and kind is not bool:
                 part[key] = REDACTED
             elif in_text and kind is str:

@@ -75,10 +75,14 @@ def _rows(operation: str, path: str, receipt: Receipt) -> Iterator[SourceRow]:
 
 def _made(operation: str, item: Any, known: Row, envelope: Row) -> list[Row | str]:
     """The item's rows, and in place of each that cannot be made the reason."""
+    if not isinstance(item, dict):
+        return [f"it is no object but {type(item).__name__}"]
     try:
         return MAKERS[operation](item, known, envelope)
+    except KeyError as error:
+        return [f"{error.args[0]} is missing"]
     except MISFITS as error:
-        return [f"{type(error).__name__} {error}"]
+        return [str(error)]
 
 
 def _known(pages: list[Any], envelope: Row, receipt: Receipt) -> Row:

@@ -76,7 +76,9 @@ def _function(item: Row, known: Row, _: Row) -> list[Row | str]:
 
 
 def _metric(item: Row, _: Row, envelope: Row) -> list[Row | str]:
-    asked = next(q["MetricStat"] for q in envelope["request"]["MetricDataQueries"] if q["Id"] == item["Id"])
+    asked = {q["Id"]: q["MetricStat"] for q in envelope["request"]["MetricDataQueries"]}.get(item["Id"])
+    if asked is None:
+        raise ValueError(f"nothing was asked for under the id {item['Id']!r}")
     dimensions = {d["Name"]: d["Value"] for d in asked["Metric"].get("Dimensions") or []}
     series = {
         "function_name": dimensions.get("FunctionName"),
