@@ -1,0 +1,83 @@
+"""What a raw file is taken for."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from jobs.sources.classify import classify
+from tests.jobs.sources.reading import GOOD, HEADER, lines
+
+_ACCOUNT = "AWSLogs/123456789012"
+BY_NAME = {
+    f"{_ACCOUNT}/vpcflowlogs/eu-west-1/2026/03/02/x.log.gz": ("vpc_flow_logs", ""),
+    f"{_ACCOUNT}/CloudTrail/eu-west-1/2026/03/02/x.json.gz": ("cloudtrail", ""),
+    f"{_ACCOUNT}/CloudTrail-NetworkActivity/eu-west-1/2026/03/02/123456789012_CloudTrail_x.json.gz": ("cloudtrail", ""),
+    f"{_ACCOUNT}/CloudTrail-Digest/eu-west-1/x.json.gz": (None, "a CloudTrail digest file, not events"),
+    f"{_ACCOUNT}/CloudTrail-Insight/eu-west-1/x.json.gz": (None, "a CloudTrail insight file, not events"),
+    f"{_ACCOUNT}/CloudTrail-Aggregated/eu-west-1/x.json.gz": (None, "a CloudTrail aggregated file, not events"),
+    "123456789012_CloudTrail_eu-west-1_20260302T1005Z_AbCdEfGhIjKlMnOp.json.gz": ("cloudtrail", ""),
+    "snapshots/list_functions/2026/03/02/x.json.gz": ("list_functions", ""),
+    "x.log.parquet": (None, "Parquet flow logs are not read yet: only text"),
+}
+_NOTHING = (None, "not a flow log, CloudTrail, or an answer of the pollers")
+BY_CONTENT = {
+    "a header": (lines(HEADER, GOOD), ("vpc_flow_logs", "")),
+    "a header after empty lines": (b"\n\r\n" + lines(HEADER, GOOD), ("vpc_flow_logs", "")),
+    "a header after a byte-order mark": (b"\xef\xbb\xbf" + lines(HEADER, GOOD), ("vpc_flow_logs", "")),
+    "a custom header": (b"srcaddr dstaddr start end interface-id\r\n", ("vpc_flow_logs", "")),
+    "a header alone": (HEADER, ("vpc_flow_logs", "")),
+    "records alone": (lines(GOOD), ("vpc_flow_logs", "")),
+    "records after a bad line": (lines(GOOD[:-3], GOOD), ("vpc_flow_logs", "")),
+    "Records": (b'{"Records": []}', ("cloudtrail", "")),
+    "events": (b'[{"eventVersion": "1.11"}]', ("cloudtrail", "")),
+    "an event": (b'\xef\xbb\xbf {"eventVersion": "1.11"}', ("cloudtrail", "")),
+    "a digest": (b'{"digestStartTime": "2026-03-02T09:00:00Z"}', (None, "a CloudTrail digest file, not events")),
+    "interfaces": (b'{"NetworkInterfaces": []}', ("describe_network_interfaces", "")),
+    "interfaces by placebo": (
+        b'{"status_code": 200, "data": {"ResponseMetadata": {}, "NetworkInterfaces": [',
+        ("describe_network_interfaces", ""),
+    ),
+    "functions": (b'{"Functions": []}', ("list_functions", "")),
+    "metrics": (b'{"MetricDataResults": []}', ("get_metric_data", "")),
+    "JSON of another kind": (b'{"name": "x", "b": 1}', (None, "JSON of no known kind (it begins with name, b)")),
+    "JSON without keys": (b"[1, 2]", (None, "JSON of no known kind (it begins with no keys)")),
+    "Parquet": (b"PAR1\x15\x00", (None, "Parquet flow logs are not read yet: only text")),
+    "prose": (b"# Read me\n\nAbout interface-id and srcaddr.\n", _NOTHING),
+    "a table": (b"interface-id,srcaddr,dstaddr,start,end\n", _NOTHING),
+    "random bytes": (bytes(range(256)) * 9, _NOTHING),
+    "NUL bytes": (b"\0" * 5000, _NOTHING),
+    "nothing": (b"", (None, "empty file")),
+    "blank": (b" \n\n", (None, "empty file")),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), BY_NAME.items(), ids=BY_NAME)
+def test_by_name(name: str, expected: tuple[str | None, str]) -> None:
+    """The file is not even opened."""
+    assert classify("nowhere", name) == expected
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize(("content", "expected"), BY_CONTENT.values(), ids=BY_CONTENT)
+def test_by_content(tmp_path: Path, content: bytes, expected: tuple[str | None, str], packed: bool) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    assert classify(str(path), "x") == expected
+
+
+def test_a_truncated_file_is_known_by_what_is_left(tmp_path: Path) -> None:
+    packed = gzip.compress(lines(HEADER, GOOD))
+    (tmp_path / "x").write_bytes(packed[:-9])
+    assert classify(str(tmp_path / "x"), "x") == ("vpc_flow_logs", "")
+    (tmp_path / "x").write_bytes(packed[:11])
+    assert classify(str(tmp_path / "x"), "x") == (
+        None,
+        "the gzip data break off: the file is truncated, what follows is lost",
+    )
+
+
+def test_a_vanished_file(tmp_path: Path) -> None:
+    assert classify(str(tmp_path / "x"), "x") == (None, "it cannot be opened: No such file or directory")
