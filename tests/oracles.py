@@ -301,7 +301,8 @@ def conversations(records: list[Row], leases: list[Row]) -> list[Row]:
             r.get(f"pkt_{there}_addr") or r[f"{there}_addr"], r[f"{there}_port"] or 0, r["protocol"],
         )  # fmt: skip
         log = (r["version"], r["flow_log_id"])
-        lines.add((key, log, out, r["start_time"], r["end_time"], r["bytes"], r["packets"], r["action"]))
+        service = r.get(f"pkt_{there}_aws_service")
+        lines.add((key, log, out, r["start_time"], r["end_time"], r["bytes"], r["packets"], r["action"], service))
     minutes: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
     for key, log, *line in lines:
         minutes[key, line[1].replace(second=0, microsecond=0), log].append(tuple(line))
@@ -325,6 +326,7 @@ def conversations(records: list[Row], leases: list[Row]) -> list[Row]:
                     "packets_out": sum(p[4] for p in parts if p[0]),
                     "packets_in": sum(p[4] for p in parts if not p[0]),
                     "rejected": all(p[5] == "REJECT" for p in parts),
+                    "peer_aws_service": max((p[6] for p in parts if p[6]), default=None),
                 }
             )
     return found
@@ -367,7 +369,7 @@ def peer(conversation: Row, leases: list[Row], networks: list[tuple[str, str, bo
     inside = any(address in ip_network(n) for n in (*private, *(c for c, _, internal in networks if internal)))
     if ranked:
         return min(ranked)[1], min(ranked)[2], True
-    if conversation.get("peer_aws_service"):
+    if conversation["peer_aws_service"]:
         return "aws_service", conversation["peer_aws_service"], inside
     for cidr, name, _ in networks:
         if address in ip_network(cidr):

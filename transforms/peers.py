@@ -27,19 +27,6 @@ def plain_address(address: Column) -> Column:
     return F.when(mapped != "", mapped).otherwise(lower)
 
 
-def is_internal(address: str, networks: Sequence[KnownNetwork] = ()) -> Column:
-    """Is the address inside: a private range or a network that the settings call internal?"""
-    inside = (*_PRIVATE, *(cidr for cidr, _, internal in networks if internal))
-    return F.coalesce(*[F.when(_in_network(address, cidr), True) for cidr in inside], F.lit(False))
-
-
-def network_name(address: str, networks: Sequence[KnownNetwork]) -> Column:
-    """The name of the first known network that holds the address, else NULL."""
-    return F.coalesce(
-        *[F.when(_in_network(address, cidr), label) for cidr, label, _ in networks], F.lit(None).cast("string")
-    )
-
-
 def name_peers(flows: DataFrame, leases: DataFrame, networks: Sequence[KnownNetwork]) -> DataFrame:
     """Add peer_kind, peer_name and peer_internal to flows, one row for one row.
 
@@ -58,27 +45,30 @@ def name_peers(flows: DataFrame, leases: DataFrame, networks: Sequence[KnownNetw
             lambda h: F.struct(_likelihood(h, F.col("start_time")).alias("rank"), h["kind"], h["name"]),
         )
     )
-    network = network_name("peer_addr", networks)
-    service, holder = F.col("peer_aws_service"), F.col("holder.name")
+    network = _first_name(networks)
+    inside = _in_any((*_PRIVATE, *(cidr for cidr, _, internal in networks if internal)))
+    service, holder, named = F.col("peer_aws_service"), F.col("holder.name"), F.col("network")
     kind = (
         F.when(holder.isNotNull(), F.col("holder.kind"))
         .when(service.isNotNull(), "aws_service")
-        .when(network.isNotNull(), "network")
+        .when(named.isNotNull(), "network")
         .otherwise("address")
     )
     # One row an address on the right side: the join cannot multiply flows.
     at_address = [F.col("vpc_id") == F.col("holder_vpc"), F.col("peer_addr") == F.col("holder_addr")]
     return (
         flows.join(_holders(leases), at_address, "left")
-        .withColumn("holder", counts)
+        # Step by step: engines plan for seconds when such expressions stand inside one another.
+        .withColumns({"holder": counts, "ipv4": _ipv4_number("peer_addr"), "ipv6": _ipv6_digits("peer_addr")})
+        .withColumns({"network": network, "inside": inside})
         .withColumns(
             {
                 "peer_kind": kind,
-                "peer_name": F.coalesce(holder, service, network, F.col("peer_addr")),
-                "peer_internal": holder.isNotNull() | is_internal("peer_addr", networks),
+                "peer_name": F.coalesce(holder, service, named, F.col("peer_addr")),
+                "peer_internal": holder.isNotNull() | F.col("inside"),
             }
         )
-        .drop("holder", "holders", "holder_vpc", "holder_addr")
+        .drop("holder", "holders", "holder_vpc", "holder_addr", "ipv4", "ipv6", "network", "inside")
     )
 
 
@@ -120,15 +110,22 @@ def _likelihood(holder: Column, moment: Column) -> Column:
     )
 
 
-def _in_network(address: str, cidr: str) -> Column:
+def _first_name(networks: Sequence[KnownNetwork]) -> Column:
+    """The name of the first network that holds the address (columns ipv4, ipv6), else NULL."""
+    return F.coalesce(*[F.when(_in_network(cidr), name) for cidr, name, _ in networks], F.lit(None).cast("string"))
+
+
+def _in_any(cidrs: Sequence[str]) -> Column:
+    return F.coalesce(*[F.when(_in_network(cidr), True) for cidr in cidrs], F.lit(False))
+
+
+def _in_network(cidr: str) -> Column:
+    """NULL where the address is of the other family."""
     network = ip_network(cidr)
     if isinstance(network, IPv4Network):
-        value: Column = _ipv4_number(address)
-        bounds: tuple[int | str, int | str] = (int(network.network_address), int(network.broadcast_address))
-    else:
-        value = _ipv6_digits(address)
-        bounds = (f"{int(network.network_address):032x}", f"{int(network.broadcast_address):032x}")
-    return F.coalesce(value.between(*bounds), F.lit(False))
+        return F.col("ipv4").between(int(network.network_address), int(network.broadcast_address))
+    first, last = (f"{int(a):032x}" for a in (network.network_address, network.broadcast_address))
+    return F.col("ipv6").between(first, last)
 
 
 def _ipv4_number(address: str) -> Column:
