@@ -20,6 +20,7 @@ BUCKET = "example-trail-logs"
 TRAIL = "management-events"
 _DELIVERY = 300
 _LATE, _TWICE = 0.01, 0.005
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -43,7 +44,7 @@ def write_trail(root: Path, events: Sequence[Event], start: int, seconds: float)
     moments = np.concatenate([times + delay, times[again] + delay[again] + 300 + 2_400 * chance(keys[again], 45)])
     number = (moments // _DELIVERY).astype(np.int64)
     order = np.lexsort((keys[which], number))
-    texts = [json.dumps(event.content, separators=(",", ":")) for event in events]
+    texts = [_encode(event.content) for event in events]
     contents: dict[tuple[str, int], list[str]] = {}
     for index, file in zip(which[order].tolist(), number[order].tolist(), strict=True):
         contents.setdefault((events[index].region, file), []).append(texts[index])
@@ -77,7 +78,7 @@ def _digest(root: Path, begin: datetime, files: list[dict[str, str]]) -> None:
     }
     folder = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{REGION}/{end:%Y/%m/%d}"
     name = f"{ACCOUNT}_CloudTrail-Digest_{REGION}_{TRAIL}_{REGION}_{end:%Y%m%dT%H%M%SZ}.json.gz"
-    save(root, f"{folder}/{name}", json.dumps(document, separators=(",", ":")).encode())
+    save(root, f"{folder}/{name}", _encode(document).encode())
 
 
 def _suffix(region: str, moment: datetime) -> str:
