@@ -238,18 +238,20 @@ def test_a_bad_line_in_every_block_of_a_large_file(tmp_path: Path) -> None:
         rows[index] = b"bad"
     content = lines(HEADER, *rows)
     assert len(content) > 3 * BLOCK_BYTES
-    found, receipt = flow_logs(tmp_path, [content])
+    (tmp_path / "large").write_bytes(content)
+    receipt = Receipt("large")
+    found = [batch.column("source_line").to_numpy() for batch in read_flow_logs([(str(tmp_path / "large"), receipt)])]
     bad = [index + 2 for index in range(5, count, step)]
     assert faults(receipt) == [(line, "1 fields, not 14") for line in bad]
-    assert [row["source_line"] for row in found] == sorted(set(range(2, count + 2)) - set(bad))
+    assert np.array_equal(np.concatenate(found), np.setdiff1d(np.arange(2, count + 2), bad))
 
 
 def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path) -> None:
-    """300 MB of one line out of 300 kB."""
+    """100 MB of one line out of 100 kB."""
     path = tmp_path / "bomb.log.gz"
     with gzip.open(path, "wb", compresslevel=9) as file:
         file.write(lines(HEADER, GOOD))
-        for _ in range(300):
+        for _ in range(100):
             file.write(b"0" * 1_000_000)
         file.write(b"\n" + GOOD)
     receipt = Receipt("bomb.log.gz")
@@ -258,12 +260,12 @@ def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert rows == 2
-    assert faults(receipt) == [(3, "a line of 300,000,000 bytes")]
+    assert faults(receipt) == [(3, "a line of 100,000,000 bytes")]
     assert peak < 10 * BLOCK_BYTES
 
 
-def test_a_million_bad_lines_are_all_counted_and_the_first_are_kept(tmp_path: Path) -> None:
-    count = 300_000
+def test_a_hundred_thousand_bad_lines_are_all_counted_and_the_first_are_kept(tmp_path: Path) -> None:
+    count = 100_000
     rows, receipt = flow_logs(tmp_path, lines(HEADER, GOOD) + b"not a record of any kind\n" * count + lines(GOOD))
     assert [row["source_line"] for row in rows] == [2, count + 3]
     assert receipt.rejected_count == count
