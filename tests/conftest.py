@@ -17,7 +17,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both: starts both engines itself, as commands; run once, with --engine spark")
-    config.addinivalue_line("markers", "sail_only: too many runs for Spark, whose parts are tested there by others")
+    config.addinivalue_line(
+        "markers", "sail_only: many runs of whole jobs; that Spark makes the same tables of them is a test of its own"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

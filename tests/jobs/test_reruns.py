@@ -58,6 +58,7 @@ def without_late(raw: Path, to: Path) -> Path:
     return made
 
 
+@pytest.mark.sail_only
 def test_twice_gives_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
     again = Path(shutil.copytree(at_once, tmp_path / "lake"))
     run_days(spark, raw, again, 0, DAYS)
@@ -67,11 +68,11 @@ def test_twice_gives_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp
     assert_equal(at_once, again, without=[RUNS])
 
 
-def test_day_by_day_gives_the_same(spark: SparkSession, engine: str, raw: Path, at_once: Path, tmp_path: Path) -> None:
+@pytest.mark.sail_only
+def test_day_by_day_gives_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
-    steps = range(DAYS) if engine == "sail" else (0, 4, 7)  # Spark takes a minute a run
-    for first, end in zip(steps, [*steps[1:], DAYS], strict=True):
-        run_days(spark, raw, lake, first, end)
+    for day in range(DAYS):
+        run_days(spark, raw, lake, day, day + 1)
     assert_equal(at_once, lake, without=[RUNS, REOPENED_HOURS])
     assert nothing_left(lake)
 
@@ -103,6 +104,7 @@ def test_days_in_reverse_give_the_same(spark: SparkSession, raw: Path, at_once: 
     assert nothing_left(lake)
 
 
+@pytest.mark.sail_only
 def test_late_and_repeated_files_give_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
     some, lake = without_late(raw, tmp_path / "raw"), tmp_path / "lake"
     assert len(late_files(raw)) > 50
