@@ -7,7 +7,7 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.attribution import ANSWER_SECONDS, OUTSIDE_SECONDS, WINDOW_SECONDS, lambda_interfaces, serving
+from transforms.attribution import OUTSIDE_SECONDS, REACH_SECONDS, WINDOW_SECONDS, lambda_interfaces, serving
 from transforms.intervals import FIRST_SNAPSHOT, earliest, latest
 from transforms.peers import resources
 
@@ -23,7 +23,7 @@ def changed_hours(
     Attribution reads of a lease who, where and over which time; over each of these spans the two tables are
     compared, and where they differ the hours are wide enough for what looks there: a conversation of an hour
     may last WINDOW_SECONDS longer, clocks may be off by the tolerance, and whether a record counts at all
-    depends on what is up to OUTSIDE_SECONDS (the interface's life) and ANSWER_SECONDS (a question) away.
+    depends on the interface's life, give or take OUTSIDE_SECONDS, and on what is REACH_SECONDS away (a question).
 
     f held eni-1 from 10:00 on; now it ended at 13:20 ± 0 s, and records are there until 15:00; tolerance
     60 s → the hours 13 to 15: a conversation of 13:08 may reach into 13:20.
@@ -78,10 +78,10 @@ def _spans(leases: DataFrame) -> DataFrame:
             lambda_interfaces(leases).withColumn("addresses", F.array_join("addresses", ",")),
             "interface",
             ("interface_id", "addresses", "vpc_id", "account_id", "region"),
-            F.col("life_from"),
-            F.col("life_to"),
-            OUTSIDE_SECONDS + ANSWER_SECONDS + minute,
-            OUTSIDE_SECONDS + ANSWER_SECONDS + minute,
+            _moved("life_from", F.lit(-OUTSIDE_SECONDS)),
+            _moved("life_to", F.lit(OUTSIDE_SECONDS)),
+            REACH_SECONDS,
+            REACH_SECONDS,
         ),
     ]
     whole = parts[0]
