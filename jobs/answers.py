@@ -44,7 +44,7 @@ def alert_table(rows: list[Row]) -> Table:
     made.add_column("what", overflow="fold", ratio=1)
     for row in rows:
         style = SEVERITY_STYLES.get(row["severity"], "")
-        head = Text(f"{row['alert_id']}\n", style="bold")
+        head = Text(f"{safe(row['alert_id'])}\n", style="bold")
         head.append(f"{safe(row['severity'])}, {safe(row['status'])}\n", style=style)
         head.append(safe(row["opened_at"]), style="not bold")
         made.add_row(head, Text.assemble((safe(row["title"]), style), "\n", safe(row["summary"])))

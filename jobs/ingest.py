@@ -31,7 +31,7 @@ from jobs.sources.classify import classify
 from jobs.sources.snapshot_json import TABLES
 from jobs.storage import Lake
 from jobs.window import Window as RunWindow
-from transforms.attribution import ANSWER_SECONDS
+from transforms.attribution import REACH_SECONDS
 from transforms.schemas import CLOUDTRAIL_EVENTS, FLOW_LOGS, INGESTED_FILES, REJECTED_RECORDS
 from transforms.schemas.table import Table
 
@@ -40,7 +40,7 @@ BATCH_FILES = 4_000
 
 _TABLE_OF: dict[str, Table] = {"vpc_flow_logs": FLOW_LOGS, "cloudtrail": CLOUDTRAIL_EVENTS, **TABLES}
 _KNOWN = ("source_file", "kind", "etag", "stat", "file_time", "state", "copy_of", "min_time", "max_time")
-_ANSWER = timedelta(seconds=ANSWER_SECONDS)
+_REACH = timedelta(seconds=REACH_SECONDS)
 Row = dict[str, Any]
 
 
@@ -157,8 +157,8 @@ def _touched(spans: Iterable[tuple[datetime | None, datetime | None]]) -> set[da
     found: set[datetime] = set()
     for first, last in spans:
         if first and last:
-            hour = (first.astimezone(UTC) - _ANSWER).replace(minute=0, second=0, microsecond=0)
-            while hour <= last + _ANSWER:
+            hour = (first.astimezone(UTC) - _REACH).replace(minute=0, second=0, microsecond=0)
+            while hour <= last + _REACH:
                 found.add(hour)
                 hour += hours.HOUR
     return found

@@ -39,7 +39,7 @@ def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], styles: dict[int, str] | None = None
 ) -> Table:
     """Rows below their headings; every cell is plain text, whatever markup stands in it."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    made = Table(title=Text(safe(title)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         made.add_column(column, overflow="fold")
     for number, row in enumerate(rows):
@@ -53,7 +53,7 @@ def facts(console: Console, pairs: Iterable[tuple[str, Any]]) -> None:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in pairs:
-        grid.add_row(Text(name), Text(safe(value)))
+        grid.add_row(Text(safe(name)), Text(safe(value)))
     console.print(grid)
 
 
