@@ -7,9 +7,8 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.attribution import OUTSIDE_SECONDS, REACH_SECONDS, WINDOW_SECONDS, lambda_interfaces, serving
+from transforms.attribution import OUTSIDE_SECONDS, REACH_SECONDS, WINDOW_SECONDS, lambda_interfaces
 from transforms.intervals import FIRST_SNAPSHOT, earliest, latest
-from transforms.peers import resources
 
 
 def changed_hours(
@@ -25,14 +24,35 @@ def changed_hours(
     may last WINDOW_SECONDS longer, clocks may be off by the tolerance, and whether a record counts at all
     depends on the interface's life, give or take OUTSIDE_SECONDS, and on what is REACH_SECONDS away (a question).
 
-    f held eni-1 from 10:00 on; now it ended at 13:20 ± 0 s, and records are there until 15:00; tolerance
-    60 s → the hours 13 to 15: a conversation of 13:08 may reach into 13:20.
+    f held eni-1 from 10:00 on; now it ended at 13:05 ± 0 s, and records are there until 15:00; tolerance
+    60 s → the hours 12 to 15: a conversation of 12:53 may reach into 13:05.
+    """
+    spans = changed_spans(before, after, since, until, tolerance_seconds)
+    hours = F.sequence(F.date_trunc("hour", "begins"), F.date_trunc("hour", "ends"), F.expr("INTERVAL 1 HOUR"))
+    return spans.select(F.explode(hours).alias("hour")).distinct()
+
+
+def changed_spans(
+    before: DataFrame, after: DataFrame, since: datetime, until: datetime, tolerance_seconds: int
+) -> DataFrame:
+    """What differs (span, a text) and the times between which conversations may start that it changes: begins, ends.
+
+    See `changed_hours`.
     """
     first, last = F.lit(since), F.lit(until)
-    edges = _edges(before, -1, first, last).unionByName(_edges(after, 1, first, last))
+    spans = _spans(before).withColumn("sign", F.lit(-1)).unionByName(_spans(after).withColumn("sign", F.lit(1)))
+    begins = F.coalesce("begins", first)
+    ends = F.greatest(F.coalesce("ends", last), begins)
+    # +1 where a span begins and -1 where it ends; with the opposite sign for the old ones.
+    edge = F.array(
+        F.struct(begins.alias("at"), F.col("sign").alias("step")),
+        F.struct(ends.alias("at"), (-F.col("sign")).alias("step")),
+    )
+    edges = spans.select("span", "widen_back", "widen_on", F.explode(edge).alias("edge")).select("*", "edge.*")
     steps = edges.groupBy("span", "widen_back", "widen_on", "at").agg(F.sum("step").alias("step"))
     in_time = Window.partitionBy("span").orderBy("at")
     running = steps.select(
+        "span",
         "widen_back",
         "widen_on",
         "at",
@@ -41,23 +61,12 @@ def changed_hours(
     )
     differing = running.where((F.col("differs") != 0) & (F.col("until") > F.col("at")))
     tolerance = F.lit(tolerance_seconds)
-    begins = F.greatest(_moved("at", -F.col("widen_back") - tolerance), first)
-    ends = F.least(_moved("until", F.col("widen_on") + tolerance), last)
-    hours = F.sequence(F.date_trunc("hour", begins), F.date_trunc("hour", ends), F.expr("INTERVAL 1 HOUR"))
-    return differing.where(begins <= ends).select(F.explode(hours).alias("hour")).distinct()
-
-
-def _edges(leases: DataFrame, sign: int, first: Column, last: Column) -> DataFrame:
-    """+1 where a span begins and -1 where it ends; with the opposite sign for the old ones."""
-    spans = _spans(leases)
-    begins = F.coalesce("begins", first)
-    ends = F.greatest(F.coalesce("ends", last), begins)
-    pair = F.array(
-        F.struct(begins.alias("at"), F.lit(sign).alias("step")), F.struct(ends.alias("at"), F.lit(-sign).alias("step"))
+    widened = differing.select(
+        "span",
+        F.greatest(_moved("at", -F.col("widen_back") - tolerance), first).alias("begins"),
+        F.least(_moved("until", F.col("widen_on") + tolerance), last).alias("ends"),
     )
-    return spans.select("span", "widen_back", "widen_on", F.explode(pair).alias("edge")).select(
-        "span", "widen_back", "widen_on", "edge.at", "edge.step"
-    )
+    return widened.where(F.col("begins") <= F.col("ends"))
 
 
 def _spans(leases: DataFrame) -> DataFrame:
@@ -67,35 +76,34 @@ def _spans(leases: DataFrame) -> DataFrame:
     who = ("interface_id", "address", "owner_name")
     what = ("vpc_id", "address", "owner_kind", "owner_name")
     window, minute = WINDOW_SECONDS + 60, 60
-    functions = serving(leases)
-    parts = [
-        _span(functions, "function", who, sure_from, latest(), window, 0),
-        _span(functions.where(presumed), "presumed function", who, earliest(), F.col("valid_from"), window, 0),
-        _span(resources(leases), "peer", what, F.col("valid_from"), F.col("valid_to"), minute, 0),
-        _span(resources(leases), "possible peer", what, sure_from, latest(), minute, 0),
-        _span(resources(leases).where(presumed), "presumed peer", what, earliest(), F.col("valid_from"), minute, 0),
-        _span(
-            lambda_interfaces(leases).withColumn("addresses", F.array_join("addresses", ",")),
-            "interface",
-            ("interface_id", "addresses", "vpc_id", "account_id", "region"),
-            _moved("life_from", F.lit(-OUTSIDE_SECONDS)),
-            _moved("life_to", F.lit(OUTSIDE_SECONDS)),
-            REACH_SECONDS,
-            REACH_SECONDS,
-        ),
-    ]
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.unionByName(part)
-    return whole
+    of_lambda = F.col("owner_kind") == "lambda"
+    function = F.array(
+        _span("function", who, sure_from, latest(), window, 0),
+        F.when(presumed, _span("presumed function", who, earliest(), F.col("valid_from"), window, 0)),
+    )
+    peer = F.array(
+        _span("peer", what, F.col("valid_from"), F.col("valid_to"), minute, 0),
+        _span("possible peer", what, sure_from, latest(), minute, 0),
+        F.when(presumed, _span("presumed peer", what, earliest(), F.col("valid_from"), minute, 0)),
+    )
+    named = F.col("owner_name").isNotNull() & F.col("valid_from").isNotNull()
+    read = F.filter(F.when(of_lambda, function).otherwise(peer), F.isnotnull)
+    of_leases = leases.where(named).select(F.explode(read).alias("read"))
+    interface = _span(
+        "interface",
+        ("interface_id", "addresses", "vpc_id", "account_id", "region"),
+        _moved("life_from", F.lit(-OUTSIDE_SECONDS)),
+        _moved("life_to", F.lit(OUTSIDE_SECONDS)),
+        REACH_SECONDS,
+        REACH_SECONDS,
+    )
+    lives = lambda_interfaces(leases).withColumn("addresses", F.array_join("addresses", ","))
+    return of_leases.unionByName(lives.select(interface.alias("read"))).select("read.*")
 
 
-def _span(
-    frame: DataFrame, kind: str, key: tuple[str, ...], begins: Column, ends: Column, widen_back: int, widen_on: int
-) -> DataFrame:
-    text = F.concat_ws("\x1f", F.lit(kind), *[F.coalesce(F.col(c), F.lit("\x1e")) for c in key])
-    return frame.select(
-        text.alias("span"),
+def _span(kind: str, key: tuple[str, ...], begins: Column, ends: Column, widen_back: int, widen_on: int) -> Column:
+    return F.struct(
+        F.concat_ws("\x1f", F.lit(kind), *[F.coalesce(F.col(c), F.lit("\x1e")) for c in key]).alias("span"),
         begins.alias("begins"),
         ends.alias("ends"),
         F.lit(widen_back).alias("widen_back"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,15 +11,10 @@ from pyspark.sql import SparkSession
 
 from tests import oracles
 from tests.rows import MONDAY, Row, at, frame, lease, record, resource, rows_of
-from transforms.changes import changed_hours
+from transforms.changes import changed_hours, changed_spans
 from transforms.schemas import IP_LEASES
 
 SINCE, UNTIL, ALL = at("8:00"), at("15:00"), tuple(range(8, 16))
-
-
-def hours(spark: SparkSession, before: list[Row], after: list[Row], tolerance: int = 60) -> list[datetime]:
-    changed = changed_hours(frame(spark, IP_LEASES, before), frame(spark, IP_LEASES, after), SINCE, UNTIL, tolerance)
-    return sorted(r["hour"] for r in rows_of(changed))
 
 
 def test_what_reopens_what(spark: SparkSession) -> None:
@@ -54,8 +50,21 @@ def test_what_reopens_what(spark: SparkSession) -> None:
         "undated": ([], [lease(valid_from=None, from_evidence="undated snapshot")], ALL),
         "nobody's name": ([], [resource(None, "10.0.9.9")], ()),
     }  # fmt: skip
-    for name, (before, after, expected) in cases.items():
-        assert [h.hour for h in hours(spark, before, after)] == list(expected), name
+    sides = [[_of_case(name, row) for name, case in cases.items() for row in case[side]] for side in (0, 1)]
+    before, after = (frame(spark, IP_LEASES, rows) for rows in sides)
+    found: dict[str, set[int]] = defaultdict(set)
+    for row in rows_of(changed_spans(before, after, SINCE, UNTIL, 60)):
+        name = next(n for n in cases if f"<{n}>" in row["span"])
+        found[name] |= set(range(row["begins"].hour, row["ends"].hour + 1))
+    for name, (_, _, expected) in cases.items():
+        assert sorted(found[name]) == list(expected), name
+    hours = rows_of(changed_hours(before, after, SINCE, UNTIL, 60))
+    assert sorted(row["hour"].hour for row in hours) == list(ALL)
+
+
+def _of_case(name: str, row: Row) -> Row:
+    """The row with an interface and an address of its case's own."""
+    return row | {key: f"{row[key]}<{name}>" for key in ("interface_id", "address")}
 
 
 def test_every_change_is_in_a_changed_hour(spark: SparkSession) -> None:
