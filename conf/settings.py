@@ -73,6 +73,8 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     if unknown:
         raise SettingsError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
     networks = values.pop("networks", None) or []
+    if not isinstance(networks, list):
+        raise SettingsError(f"{path}: networks must be a list, not {networks!r}")
     for name, value in values.items():
         expected = type(known[name].default)
         if isinstance(value, bool) or not isinstance(value, (int, float) if expected is float else expected):
