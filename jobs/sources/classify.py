@@ -7,7 +7,7 @@ import re
 from jobs.sources.cloudtrail_json import OTHER_FILES
 from jobs.sources.flow_log_lines import fault_of
 from jobs.sources.flow_log_text import DEFAULT_FIELDS, header_fields
-from jobs.sources.streams import DamagedError, decompressed
+from jobs.sources.streams import DamagedError, UnreadableError, decompressed
 
 KINDS = ("vpc_flow_logs", "cloudtrail", "describe_network_interfaces", "list_functions", "get_metric_data")
 
@@ -36,8 +36,8 @@ def classify(path: str, source_file: str) -> tuple[str | None, str]:
         return operation[1], ""
     try:
         return _sniff(path)
-    except OSError as error:
-        return None, f"it cannot be opened: {error.strerror or error}"
+    except UnreadableError as error:
+        return None, str(error)
 
 
 def _sniff(path: str) -> tuple[str | None, str]:

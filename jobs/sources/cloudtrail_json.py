@@ -14,7 +14,7 @@ from jobs.sources.arrow import Row, SourceRow, arrow_schema, batches
 from jobs.sources.cloudtrail_document import events_of
 from jobs.sources.files import FileName, Receipt
 from jobs.sources.redact import as_json, redacted_json
-from jobs.sources.streams import whole
+from jobs.sources.streams import UnreadableError, whole
 from jobs.sources.times import instant
 from transforms.schemas.sources import CLOUDTRAIL_EVENTS
 
@@ -40,8 +40,8 @@ def _rows(path: str, receipt: Receipt) -> Iterator[SourceRow]:
         return
     try:
         data, damage = whole(path)
-    except OSError as error:
-        receipt.unreadable(error)
+    except UnreadableError as error:
+        receipt.unreadable(str(error))
         return
     name = FileName.parse(receipt.source_file)
     for index, event in events_of(data, damage, receipt):

@@ -1,7 +1,8 @@
 """The Spark side of the readers: files go to partitions, batches to the engine, receipts to a folder.
 
 Options of each format: `files` (JSON: [[path to open, path to record, bytes], …]), `receipts` (folder),
-`partitions` (default 2); of `snapshots` also `operation`. The caller decides which files: a reader lists nothing.
+`partitions` (default: one for each core of the driver); of `snapshots` also `operation`. The caller decides which
+files: a reader lists nothing.
 
 Every partition leaves one Parquet receipt that says what became of its files, so that nobody has to read
 them again to learn what was bad. Its name depends on the partition alone: a retried task overwrites its own.
@@ -10,6 +11,7 @@ them again to learn what was bad. Its name depends on the partition alone: a ret
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +69,7 @@ class _Reader(DataSourceReader):
         self.operation = options.get("operation", "")
         self.receipts = options["receipts"]
         self.files: list[tuple[str, str, int]] = [tuple(f) for f in json.loads(options["files"])]
-        self.count = int(options.get("partitions", "2"))
+        self.count = int(options.get("partitions", os.cpu_count() or 1))
 
     def partitions(self) -> list[InputPartition]:
         """The files dealt out by size, so that no partition has all the large ones."""

@@ -33,7 +33,7 @@ class Rejected:
 
 @dataclass
 class Receipt:
-    """What became of one raw file: `outcome` is `read`, `skipped` or `unreadable` (it could not be opened).
+    """What became of one raw file: `outcome` is `read`, `skipped` (not wanted) or `unreadable` (not opened).
 
     `rejected_count` counts every rejection. `rejected` lists them one by one up to KEPT_REJECTIONS; then a last
     entry, at the first line that is not listed, says how many more there are and where they end.
@@ -77,9 +77,9 @@ class Receipt:
         """Nothing of the file is wanted."""
         self.outcome, self.reason = "skipped", reason
 
-    def unreadable(self, error: OSError) -> None:
-        """The file could not be opened: it vanished, or access is denied."""
-        self.outcome, self.reason = "unreadable", f"it cannot be opened: {error.strerror or error}"
+    def unreadable(self, reason: str) -> None:
+        """Nothing of the file could be read, this time."""
+        self.outcome, self.reason = "unreadable", reason
 
     def saw(self, earliest: datetime, latest: datetime) -> None:
         """Widen the span of event times."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 from jobs.sources.files import Receipt
 from jobs.sources.flow_log_columns import KNOWN_FIELDS, Run, batch_of
 from jobs.sources.flow_log_lines import BYTE_ORDER_MARK, MAX_LINE_BYTES, fault_of, parsed, table_of
-from jobs.sources.streams import BLOCK_BYTES, line_blocks, newlines
+from jobs.sources.streams import BLOCK_BYTES, UnreadableError, line_blocks, newlines
 
 # AWS's name → ours, where they are not the same with underscores.
 _RENAMED = {
@@ -96,8 +96,8 @@ def _pieces(path: str, receipt: Receipt) -> Iterator[_Piece]:
             if text:
                 holds_lines = True
                 yield _Piece(file, first_line, text, count)
-    except OSError as error:
-        receipt.unreadable(error)
+    except UnreadableError as error:
+        receipt.unreadable(str(error))
         return
     if not holds_lines and not receipt.rejected:
         if file.fields:
@@ -133,9 +133,15 @@ def _begin(file: _File, text: bytes, first_line: int) -> tuple[bytes, int]:
     return b"", skipped
 
 
-@lru_cache(maxsize=64)
 def header_fields(line: bytes) -> tuple[tuple[str, ...], str]:
     """The fields that a header names, and which of them are passed over; no fields: why it is no header."""
+    if len(line) > MAX_LINE_BYTES:
+        return (), f"a line of {len(line):,} bytes where the header should be"
+    return _header_fields(line)
+
+
+@lru_cache(maxsize=64)
+def _header_fields(line: bytes) -> tuple[tuple[str, ...], str]:
     words = line.rstrip(b"\r ").decode("utf-8", "backslashreplace").split(" ")
     names = [_RENAMED.get(w.lower().replace("-", "_"), w.lower().replace("-", "_")) for w in words]
     missing = [name for name in _REQUIRED if name not in names]
@@ -212,11 +218,17 @@ def _one_by_one(piece: _Piece) -> Iterator[_Good]:
 
 
 def _parsed(good: list[tuple[int, bytes]], file: _File) -> Iterator[_Good]:
-    if good:
-        table = parsed(b"\n".join(line for _, line in good) + b"\n", file.fields, file.known)
-        if table is None or table.num_rows != len(good):
-            raise AssertionError(f"{file.receipt.source_file}: good lines do not parse: {good[:3]!r}")
+    if not good:
+        return
+    table = parsed(b"\n".join(line for _, line in good) + b"\n", file.fields, file.known)
+    if table is not None and table.num_rows == len(good):
         yield table, [Run(file.receipt, np.array([number for number, _ in good]))]
+    elif len(good) > 1:
+        yield from _parsed(good[: len(good) // 2], file)
+        yield from _parsed(good[len(good) // 2 :], file)
+    else:
+        # No such line is known; one that turns up must not stop all the others.
+        file.receipt.reject(*good[0], "it looks like a record but cannot be parsed")
 
 
 def _merged(goods: Iterable[_Good]) -> Iterator[_Good]:

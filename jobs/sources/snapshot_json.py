@@ -13,7 +13,7 @@ import pyarrow as pa
 from jobs.sources.arrow import Row, SourceRow, arrow_schema, batches
 from jobs.sources.files import FileName, Receipt
 from jobs.sources.snapshot_rows import MAKERS, MISFITS, moment
-from jobs.sources.streams import whole
+from jobs.sources.streams import UnreadableError, whole
 from transforms.schemas.sources import FUNCTION_METRICS, FUNCTION_SNAPSHOTS, INTERFACE_SNAPSHOTS
 from transforms.schemas.table import Table
 
@@ -102,8 +102,8 @@ def _document(path: str, receipt: Receipt) -> Any:
     """The file's JSON, or None with the reason in the receipt."""
     try:
         data, damage = whole(path)
-    except OSError as error:
-        receipt.unreadable(error)
+    except UnreadableError as error:
+        receipt.unreadable(str(error))
         return None
     if damage:
         receipt.reject(0, data, f"{damage}; nothing is taken from half an answer")

@@ -16,11 +16,11 @@ try:
     from isal import isal_zlib
 
     _inflater: Callable[[int], Any] = isal_zlib.decompressobj
-    _faults: tuple[type[Exception], ...] = (zlib.error, isal_zlib.error)
+    _faults: tuple[type[Exception], ...] = (EOFError, isal_zlib.error)
 except ImportError:
-    _inflater, _faults = zlib.decompressobj, (zlib.error,)
+    _inflater, _faults = zlib.decompressobj, (EOFError, zlib.error)
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 8 << 20
 """Text that is looked at together: what bounds the memory of a reader."""
 DOCUMENT_BYTES = 128 << 20
 """A JSON file is read so far; AWS's own end long before."""
@@ -34,8 +34,19 @@ class DamagedError(Exception):
     """The file's bytes end here for a reason that is none of its text: truncated or damaged gzip data."""
 
 
+class UnreadableError(Exception):
+    """The file cannot be opened: it has vanished since it was listed, or access is denied."""
+
+
 def open_stream(path: str) -> IO[bytes]:
-    """A binary stream of a local path or a URI (s3://…); raises OSError."""
+    """A binary stream of a local path or a URI (s3://…); raises UnreadableError."""
+    try:
+        return _open(path)
+    except OSError as error:
+        raise UnreadableError(f"it cannot be opened: {error.strerror or error}") from None
+
+
+def _open(path: str) -> IO[bytes]:
     if "://" in path:
         system, inner = fs.FileSystem.from_uri(path)
         stream: IO[bytes] = system.open_input_stream(inner, compression=None)
@@ -46,7 +57,7 @@ def open_stream(path: str) -> IO[bytes]:
 def decompressed(path: str) -> Iterator[bytes]:
     """The file's bytes, gunzipped if they are gzip, whatever its name says.
 
-    Raises OSError if it cannot be opened, and DamagedError after the last byte that could be had.
+    Raises UnreadableError if it cannot be opened, and DamagedError after the last byte that could be had.
     """
     with open_stream(path) as stream:
         first = stream.read(_CHUNK_BYTES)
@@ -60,7 +71,7 @@ def decompressed(path: str) -> Iterator[bytes]:
             for data in _inflated(_chunks(stream, first), _inflater):
                 given += len(data)
                 yield data
-        except (EOFError, *_faults):
+        except _faults:
             fault = stream.tell() - 2 * _CHUNK_BYTES
         else:
             return
