@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -375,3 +375,70 @@ def peer(conversation: Row, leases: list[Row], networks: list[tuple[str, str, bo
         if address in ip_network(cidr):
             return "network", name, inside
     return "address", conversation["peer_addr"], inside
+
+
+# --- what is normal -----------------------------------------------------------------------------------------------
+
+
+def judge(sightings: list[Row], baseline: list[Row], day: date, settings: tuple[int, int, float]) -> list[Row]:
+    """One account's sightings of a day, (function, candidates, peer), with own_status, ready and verdict."""
+    min_history, _, max_mass = settings
+    judged = []
+    for row in sightings:
+        mine = [b for b in baseline if b["function"] == row["function"]]
+        status = next((b["status"] for b in mine if b["peer"] == row["peer"]), None)
+        known = mine[0] if mine else None
+        ready = known is not None and (
+            (day - known["learned_from"]).days >= min_history
+            and known["days_learned"] >= 3
+            and known["unseen_mass"] <= max_mass
+        )
+        judged.append(row | {"own_status": status, "ready": ready})
+    for row in judged:
+        together = [r for r in judged if (r["candidates"], r["peer"]) == (row["candidates"], row["peer"])]
+        statuses = {r["own_status"] for r in together}
+        row["verdict"] = (
+            "explained"
+            if "normal" in statuses
+            else "flagged"
+            if "flagged" in statuses
+            else "novel"
+            if all(r["ready"] for r in together)
+            else "learning"
+        )
+    return judged
+
+
+def next_baseline(baseline: list[Row], judged: list[Row], day: date, settings: tuple[int, int, float]) -> list[Row]:
+    """The rows as of the next day: (function, peer) with its days and its status, and the function's numbers."""
+    rows = {(b["function"], b["peer"]): dict(b) for b in baseline}
+    functions = {b["function"]: [b["learned_from"], b["days_learned"]] for b in baseline}
+    for name in {j["function"] for j in judged}:
+        functions.setdefault(name, [day, 0])[1] += 1
+    met: dict[tuple[str, Any], bool] = {}
+    for row in judged:
+        flagged = row["verdict"] in ("novel", "flagged")
+        if flagged or row["own_status"] == "normal" or not row["ready"]:
+            key = (row["function"], row["peer"])
+            met[key] = met.get(key, False) or flagged
+    for key, flagged in met.items():
+        new = {"function": key[0], "peer": key[1], "first_seen": day, "days_seen": 0}
+        row = rows.setdefault(key, new | {"status": "flagged" if flagged else "normal"})
+        row |= {"last_seen": day, "days_seen": row["days_seen"] + 1}
+    kept = [r for r in rows.values() if (day + timedelta(days=1) - r["last_seen"]).days <= settings[1]]
+    for row in kept:
+        counts = [r["days_seen"] for r in kept if r["function"] == row["function"] and r["status"] == "normal"]
+        row["unseen_mass"] = round(counts.count(1) / sum(counts), 6) if counts else 1.0
+        row["learned_from"], row["days_learned"] = functions[row["function"]]
+    return kept
+
+
+def alert_days(days: Iterable[date], close_after: int) -> list[list[date]]:
+    """The days of one thing, as the alerts that they make."""
+    alerts: list[list[date]] = []
+    for day in sorted(days):
+        if alerts and (day - alerts[-1][-1]).days <= close_after:
+            alerts[-1].append(day)
+        else:
+            alerts.append([day])
+    return alerts

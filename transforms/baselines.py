@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 MIN_ACTIVE_DAYS = 3
 """Fewer days with traffic than this say nothing about how a function spreads its attention."""
 
 _FUNCTION = ("account_id", "region", "function_name")
-PEER = ("peer_kind", "peer_name", "peer_internal", "peer_port", "protocol")
-_IDENTITY = ("peer_kind", "peer_name", "peer_port", "protocol")
+PEER = ("peer_kind", "peer_name", "peer_port", "protocol")
+"""What makes a peer: the same thing on another port, or by another protocol, is another peer."""
+
 _STATS = ("learned_from", "days_learned", "unseen_mass")
 
 
@@ -32,14 +33,16 @@ def daily_sightings(activity: DataFrame) -> DataFrame:
     return (
         activity.groupBy(*_FUNCTION, "candidates", *PEER, "date")
         .agg(
+            # Internal if it was in any hour: one name may stand for addresses on both sides.
+            F.max(F.col("peer_internal").cast("int")).alias("internal"),
             F.sum("conversations").alias("conversations"),
             F.sum("bytes_out").alias("bytes_out"),
             F.sum("bytes_in").alias("bytes_in"),
             F.max("last_time").alias("last_time"),
             first.alias("first"),
         )
-        .select("*", "first.*")
-        .drop("first")
+        .select("*", "first.*", (F.col("internal") == 1).alias("peer_internal"))
+        .drop("first", "internal")
     )
 
 
@@ -55,60 +58,62 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
       peer-days) of at most `max_unseen_mass`;
     - `learning`: it is new, but so is a candidate, or one meets strangers all the time.
 
+    f has met two peers on each of 8 days: unseen mass 0, so a third is novel. h has met 20 peers on 8 days,
+    12 of them once, 100 peer-days in all: unseen mass 0.12, so that a new one says little: learning.
+
     Adds own_status, ready (this function is known well enough), the function's statistics, and verdict.
     """
-    known = baselines.select(
-        F.col("as_of_date").alias("date"), *_FUNCTION, *_IDENTITY, F.col("status").alias("own_status")
-    )
+    known = baselines.select(F.col("as_of_date").alias("date"), *_FUNCTION, *PEER, F.col("status").alias("own_status"))
     stats = baselines.select(F.col("as_of_date").alias("date"), *_FUNCTION, *_STATS).distinct()
-    joined = sightings.join(known, ["date", *_FUNCTION, *_IDENTITY], "left").join(stats, ["date", *_FUNCTION], "left")
-    ready = F.coalesce(_known_well(learning), F.lit(False))
-    joined = joined.withColumn("ready", ready)
-    group = ("date", "account_id", "region", "candidates", *_IDENTITY)
-    verdicts = joined.groupBy(*group).agg(
-        F.max(F.coalesce(F.col("own_status") == "normal", F.lit(False)).cast("int")).alias("any_normal"),
-        F.max(F.coalesce(F.col("own_status") == "flagged", F.lit(False)).cast("int")).alias("any_flagged"),
-        F.min(F.col("ready").cast("int")).alias("all_ready"),
-    )
+    joined = sightings.join(known, ["date", *_FUNCTION, *PEER], "left").join(stats, ["date", *_FUNCTION], "left")
+    joined = joined.withColumn("ready", F.coalesce(_known_well(learning), F.lit(False)))
+    together = Window.partitionBy("date", "account_id", "region", "candidates", *PEER)
+
+    def any_is(status: str) -> Column:
+        return F.max(F.coalesce((F.col("own_status") == status).cast("int"), F.lit(0))).over(together) == 1
+
+    all_ready = F.min(F.col("ready").cast("int")).over(together) == 1
     verdict = (
-        F.when(F.col("any_normal") == 1, "explained")
-        .when(F.col("any_flagged") == 1, "flagged")
-        .when(F.col("all_ready") == 1, "novel")
+        F.when(any_is("normal"), "explained")
+        .when(any_is("flagged"), "flagged")
+        .when(all_ready, "novel")
         .otherwise("learning")
     )
-    return joined.join(verdicts.select(*group, verdict.alias("verdict")), list(group), "inner")
+    return joined.withColumn("verdict", verdict)
 
 
 def next_baseline(baseline: DataFrame, judged: DataFrame, day: date, learning: Learning) -> DataFrame:
     """The baseline as of the day after `day`, from the one as of `day` and that day's judged sightings.
 
     What was novel enters as `flagged` and stays so: what is learned while an alert on it is open does not
-    become normal by itself. A peer that was silent for `memory_days` is forgotten.
+    become normal by itself. What another of a set may explain is learned only by those who are still learning.
+    A peer that was silent for `memory_days` is forgotten, a flagged one too; a function that has no peer left
+    is, and begins anew when it comes back.
 
     Baseline as of 5 January: orders-db normal, 10 days. On the 5th the function meets orders-db and a new
     peer → as of 6 January: orders-db normal, 11 days; the new peer flagged, 1 day.
     """
-    # A known candidate is not credited with what another of the set explains; a learning one learns it all.
-    credited = (F.col("verdict") != "explained") | (F.col("own_status") == "normal") | ~F.col("ready")
     flagged = F.col("verdict").isin("novel", "flagged")
+    own = F.coalesce(F.col("own_status") == "normal", F.lit(False))
     met = (
-        judged.where(credited)
-        .groupBy(*_FUNCTION, *_IDENTITY)
+        judged.where(flagged | own | ~F.col("ready"))
+        .groupBy(*_FUNCTION, *PEER)
         .agg(
-            F.max("peer_internal").alias("met_internal"),
-            F.min(F.when(flagged, 1).otherwise(0)).alias("met_flagged"),
+            F.max(F.col("peer_internal").cast("int")).alias("met_internal"),
+            # Once flagged on a day, whatever another set of candidates makes of it.
+            F.max(flagged.cast("int")).alias("met_flagged"),
         )
     )
     today = F.lit(day.isoformat()).cast("date")
-    peers = baseline.select(*_FUNCTION, *PEER, "first_seen", "last_seen", "days_seen", "status").join(
-        met, [*_FUNCTION, *_IDENTITY], "full"
+    peers = baseline.select(*_FUNCTION, *PEER, "peer_internal", "first_seen", "last_seen", "days_seen", "status").join(
+        met, [*_FUNCTION, *PEER], "full"
     )
     seen_today = F.col("met_flagged").isNotNull()
     oldest = (day + timedelta(days=1) - timedelta(days=learning.memory_days)).isoformat()
     peers = peers.select(
         *_FUNCTION,
-        *_IDENTITY,
-        F.coalesce("peer_internal", "met_internal").alias("peer_internal"),
+        *PEER,
+        F.coalesce(F.col("met_internal") == 1, F.col("peer_internal")).alias("peer_internal"),
         F.coalesce("first_seen", today).alias("first_seen"),
         F.when(seen_today, today).otherwise(F.col("last_seen")).alias("last_seen"),
         (F.coalesce("days_seen", F.lit(0)) + F.when(seen_today, 1).otherwise(0)).cast("bigint").alias("days_seen"),
@@ -122,30 +127,45 @@ def next_baseline(baseline: DataFrame, judged: DataFrame, day: date, learning: L
         F.coalesce("learned_from", today).alias("learned_from"),
         (F.coalesce("days_learned", F.lit(0)) + F.coalesce("active", F.lit(0))).cast("bigint").alias("days_learned"),
     )
-    normal = F.col("status") == "normal"
-    mass = peers.groupBy(*_FUNCTION).agg(
-        F.count_if(normal & (F.col("days_seen") == 1)).alias("once"),
-        F.sum(F.when(normal, F.col("days_seen")).otherwise(0)).alias("peer_days"),
-    )
+    of_function = Window.partitionBy(*_FUNCTION)
+    normal_days = F.when(F.col("status") == "normal", F.col("days_seen")).otherwise(0)
+    once, peer_days = F.sum((normal_days == 1).cast("int")).over(of_function), F.sum(normal_days).over(of_function)
     unseen = F.when(F.col("peer_days") > 0, F.round(F.col("once") / F.col("peer_days"), 6)).otherwise(F.lit(1.0))
     return (
-        peers.join(functions, list(_FUNCTION), "inner")
-        .join(mass.select(*_FUNCTION, unseen.alias("unseen_mass")), list(_FUNCTION), "inner")
-        .withColumn("as_of_date", F.date_add(today, 1))
+        peers.withColumns({"once": once, "peer_days": peer_days})
+        .withColumns({"unseen_mass": unseen, "as_of_date": F.date_add(today, 1)})
+        .join(functions, list(_FUNCTION), "inner")
     )
 
 
-def expected_peers(baselines: DataFrame, limit: int = 8) -> DataFrame:
-    """Per date, function and side (internal or external): the normal peers, as `kind name:port`, sorted."""
-    label = F.concat(
-        "peer_name", F.lit(" ("), "peer_kind", F.lit(", port "), F.col("peer_port").cast("string"), F.lit(")")
-    )
+def expected_peers(baselines: DataFrame) -> DataFrame:
+    """Per date, function and side (internal or external): the normal peers, as `name (kind, port 443)`, sorted."""
     return (
         baselines.where(F.col("status") == "normal")
         .groupBy(F.col("as_of_date").alias("date"), *_FUNCTION, "peer_internal")
-        .agg(F.sort_array(F.collect_set(label)).alias("normal_peers"))
-        .withColumn("normal_count", F.size("normal_peers"))
-        .withColumn("normal_peers", F.slice("normal_peers", 1, limit))
+        .agg(F.array_sort(F.collect_set(peer_label())).alias("normal_peers"))
+    )
+
+
+def peer_label() -> Column:
+    """A peer in words, from the columns PEER: `orders-db (rds, port 5432)`, `192.0.2.1 (port 53/udp)`."""
+    kind = F.when(F.col("peer_kind") == "address", "").otherwise(F.concat(kind_in_words(), F.lit(", ")))
+    return F.concat("peer_name", F.lit(" ("), kind, service_in_words(), F.lit(")"))
+
+
+def kind_in_words() -> Column:
+    """`vpc_endpoint` → `vpc endpoint`"""
+    return F.translate("peer_kind", "_", " ")
+
+
+def service_in_words() -> Column:
+    """`port 5432`, `port 53/udp`, `icmp`, `protocol 47`"""
+    port, protocol = F.col("peer_port").cast("string"), F.col("protocol")
+    return (
+        F.when(protocol == 6, F.concat(F.lit("port "), port))
+        .when(protocol == 17, F.concat(F.lit("port "), port, F.lit("/udp")))
+        .when(protocol.isin(1, 58), "icmp")
+        .otherwise(F.concat(F.lit("protocol "), protocol.cast("string")))
     )
 
 

@@ -1,0 +1,201 @@
+"""What is normal: the docstrings' examples, and thousands of days against the oracle."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from tests import oracles
+from tests.rows import ACCOUNT, MONDAY, REGION, Row, at, frame, rows_of
+from transforms.baselines import Learning, daily_sightings, expected_peers, judge, next_baseline
+from transforms.schemas import FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES
+
+TODAY = MONDAY.date()
+DAY = timedelta(days=1)
+
+
+def hour(**overrides: Any) -> Row:
+    """f talks to orders-db at 10:00 on Monday."""
+    row: Row = {
+        "account_id": ACCOUNT,
+        "region": REGION,
+        "function_name": "f",
+        "candidates": "f",
+        "hour": at("10:00"),
+        "peer_kind": "rds",
+        "peer_name": "orders-db",
+        "peer_internal": True,
+        "peer_port": 5432,
+        "protocol": 6,
+        "conversations": 1,
+        "bytes_out": 300,
+        "bytes_in": 900,
+        "first_time": at("10:05"),
+        "last_time": at("10:05"),
+        "first_conversation_id": "c1",
+        "first_peer_addr": "10.0.9.9",
+        "first_local_addr": "10.0.0.1",
+    }
+    row |= overrides
+    return row | {"date": row["hour"].date()}
+
+
+def known(**overrides: Any) -> Row:
+    """f has met orders-db on each of ten days."""
+    row: Row = {
+        "as_of_date": TODAY,
+        "account_id": ACCOUNT,
+        "region": REGION,
+        "function_name": "f",
+        "peer_kind": "rds",
+        "peer_name": "orders-db",
+        "peer_internal": True,
+        "peer_port": 5432,
+        "protocol": 6,
+        "first_seen": TODAY - 10 * DAY,
+        "last_seen": TODAY - DAY,
+        "days_seen": 10,
+        "status": "normal",
+        "learned_from": TODAY - 10 * DAY,
+        "days_learned": 10,
+        "unseen_mass": 0.0,
+    }
+    return row | overrides
+
+
+def test_a_day_of_hours(spark: SparkSession) -> None:
+    """Hours of a day add up; the first conversation is the day's first; one internal hour makes it internal."""
+    later = hour(hour=at("11:00"), first_time=at("11:01"), last_time=at("11:30"), peer_internal=False,
+                 first_conversation_id="c2")  # fmt: skip
+    tomorrow = hour(hour=at("6T0:00"), first_time=at("6T0:00"), last_time=at("6T0:00"))
+    found = rows_of(daily_sightings(frame(spark, FUNCTION_ACTIVITY_HOURLY, [later, tomorrow, hour()])))
+    got = [
+        (r["date"].day, r["conversations"], r["bytes_in"], r["first_time"], r["last_time"], r["first_conversation_id"],
+         r["peer_internal"])
+        for r in found
+    ]  # fmt: skip
+    assert sorted(got) == [
+        (5, 2, 1800, at("10:05"), at("11:30"), "c1", True),
+        (6, 1, 900, at("6T0:00"), at("6T0:00"), "c1", True),
+    ]
+
+
+def test_verdicts(spark: SparkSession) -> None:
+    """One account a case: what the function has met before, and what a new peer is called."""
+    both = {"candidates": "f, g"}
+    young = {"learned_from": TODAY - 6 * DAY, "days_learned": 6}
+    cases: dict[str, tuple[list[Row], list[Row], str]] = {
+        "two peers, each on all of eight days": (
+            [{"learned_from": TODAY - 8 * DAY, "days_learned": 8, "days_seen": 8}], [{}], "novel",
+        ),
+        "a week has not passed": ([young], [{}], "learning"),
+        "a week, but two active days": ([{"days_learned": 2}], [{}], "learning"),
+        "never seen before": ([], [{}], "learning"),
+        "one that meets strangers": ([{"unseen_mass": 0.12}], [{}], "learning"),
+        "just within the limit": ([{"unseen_mass": 0.05}], [{}], "novel"),
+        "flagged before": ([{}, {"peer_name": "payroll-01", "status": "flagged"}], [{}], "flagged"),
+        "normal before": ([{}, {"peer_name": "payroll-01"}], [{}], "explained"),
+        "known on another port": ([{}, {"peer_name": "payroll-01", "peer_port": 443}], [{}], "novel"),
+        "normal for the other candidate": (
+            [{}, {"function_name": "g", "peer_name": "payroll-01"}], [both, both | {"function_name": "g"}], "explained",
+        ),
+        "new for both": ([{}, {"function_name": "g"}], [both, both | {"function_name": "g"}], "novel"),
+        "the other is young": ([{}, {"function_name": "g"} | young], [both, both | {"function_name": "g"}], "learning"),
+        "flagged for one": (
+            [{}, {"function_name": "g"}, {"function_name": "g", "peer_name": "payroll-01", "status": "flagged"}],
+            [both, both | {"function_name": "g"}], "flagged",
+        ),
+    }  # fmt: skip
+    baseline = [known(account_id=case, **b) for case, (before, _, _) in cases.items() for b in before]
+    hours = [hour(account_id=case, peer_name="payroll-01", **s) for case, (_, seen, _) in cases.items() for s in seen]
+    sightings = daily_sightings(frame(spark, FUNCTION_ACTIVITY_HOURLY, hours))
+    found = rows_of(judge(sightings, frame(spark, FUNCTION_BASELINES, baseline), Learning()))
+    assert len(found) == len(hours)
+    assert {r["account_id"]: r["verdict"] for r in found} == {case: verdict for case, (_, _, verdict) in cases.items()}
+
+
+def test_expected_peers_in_words(spark: SparkSession) -> None:
+    rows = [
+        known(),
+        known(peer_kind="vpc_endpoint", peer_name="vpce-1", peer_port=443),
+        known(peer_name="payroll-01", status="flagged"),
+        known(peer_kind="address", peer_name="192.0.2.1", peer_port=53, protocol=17, peer_internal=False),
+        known(peer_kind="address", peer_name="192.0.2.2", peer_port=0, protocol=1, peer_internal=False),
+        known(peer_kind="aws_service", peer_name="S3", peer_port=443, peer_internal=False),
+        known(peer_kind="network", peer_name="a; b", peer_port=0, protocol=47, peer_internal=False),
+    ]
+    found = rows_of(expected_peers(frame(spark, FUNCTION_BASELINES, rows)))
+    assert {r["peer_internal"]: r["normal_peers"] for r in found} == {
+        True: ["orders-db (rds, port 5432)", "vpce-1 (vpc endpoint, port 443)"],
+        False: [
+            "192.0.2.1 (port 53/udp)", "192.0.2.2 (icmp)", "S3 (aws service, port 443)", "a; b (network, protocol 47)",
+        ],
+    }  # fmt: skip
+
+
+SETTINGS = (3, 5, 0.2)
+
+
+def life(rng: random.Random) -> list[tuple[date, list[Row], list[Row], list[Row], list[Row]]]:
+    """Twelve days of three functions, two of which share an interface at times:
+    (day, baseline, sightings, judged, the next baseline) of each.
+    """
+    found = []
+    baseline: list[Row] = []
+    habits = {name: rng.sample("ABCDE", rng.randrange(1, 4)) for name in "fgh"}
+    for n in range(12):
+        day = TODAY + n * DAY
+        sightings = {}
+        for names in (["f"], ["g"], ["h"], ["f", "g"]):
+            if rng.random() < 0.7:
+                wild = rng.random() < 0.3
+                for peer in rng.sample("ABCDEFGHIJ", 2) if wild else {rng.choice(habits[name]) for name in names}:
+                    for name in names:
+                        sightings[name, ", ".join(names), peer] = {
+                            "function": name, "candidates": ", ".join(names), "peer": peer,
+                        }  # fmt: skip
+        rows = list(sightings.values())
+        judged = oracles.judge(rows, baseline, day, SETTINGS)
+        following = oracles.next_baseline(baseline, judged, day, SETTINGS)
+        found.append((day, baseline, rows, judged, following))
+        baseline = following
+    return found
+
+
+def test_thousands_of_days_against_the_oracle(spark: SparkSession) -> None:
+    """Every day of every life is an account of its own, moved to one date: so that one action judges them all."""
+    rng = random.Random(9)
+    learning = Learning(*SETTINGS)
+    baselines, hours, verdicts, wanted = [], [], [], []
+    for number in range(150):
+        for day, before, sightings, judged, after in life(rng):
+            account, shift = f"{number}/{day}", TODAY - day
+            baselines += [_as_row(b, account, shift, TODAY) for b in before]
+            wanted += [_as_row(b, account, shift, TODAY + DAY) for b in after]
+            hours += [
+                hour(account_id=account, function_name=s["function"], candidates=s["candidates"], peer_name=s["peer"])
+                for s in sightings
+            ]
+            verdicts += [(account, j["function"], j["candidates"], j["peer"], j["verdict"], j["ready"]) for j in judged]
+    before = frame(spark, FUNCTION_BASELINES, baselines)
+    judged_frame = judge(daily_sightings(frame(spark, FUNCTION_ACTIVITY_HOURLY, hours)), before, learning)
+    found = rows_of(judged_frame)
+    got = [
+        (r["account_id"], r["function_name"], r["candidates"], r["peer_name"], r["verdict"], r["ready"]) for r in found
+    ]
+    assert sorted(got) == sorted(verdicts)
+    following = rows_of(FUNCTION_BASELINES.conform(next_baseline(before, judged_frame, TODAY, learning)))
+    assert sorted([tuple(r.values()) for r in following], key=str) == sorted(
+        [tuple(r.values()) for r in wanted], key=str
+    )
+    assert {v[4] for v in verdicts} == {"explained", "flagged", "novel", "learning"} and len(wanted) > 5_000
+
+
+def _as_row(row: Row, account: str, shift: timedelta, as_of: date) -> Row:
+    moved = {k: row[k] + shift for k in ("first_seen", "last_seen", "learned_from")}
+    numbers = {k: row[k] for k in ("days_seen", "status", "days_learned", "unseen_mass")}
+    made = known(account_id=account, function_name=row["function"], peer_name=row["peer"], **moved, **numbers)
+    return {name: (made | {"as_of_date": as_of})[name] for name in FUNCTION_BASELINES.schema.names}
