@@ -380,9 +380,9 @@ def peer(conversation: Row, leases: list[Row], networks: list[tuple[str, str, bo
 # --- what is normal -----------------------------------------------------------------------------------------------
 
 
-def judge(sightings: list[Row], baseline: list[Row], day: date, settings: tuple[int, int, float]) -> list[Row]:
+def judge(sightings: list[Row], baseline: list[Row], day: date, settings: tuple[int, int, float, float]) -> list[Row]:
     """One account's sightings of a day, (function, candidates, peer), with own_status, ready and verdict."""
-    min_history, _, max_mass = settings
+    min_history, _, max_mass, max_strangers = settings
     judged = []
     for row in sightings:
         mine = [b for b in baseline if b["function"] == row["function"]]
@@ -392,6 +392,7 @@ def judge(sightings: list[Row], baseline: list[Row], day: date, settings: tuple[
             (day - known["learned_from"]).days >= min_history
             and known["days_learned"] >= 3
             and known["unseen_mass"] <= max_mass
+            and known["strangers_per_day"] <= max_strangers
         )
         judged.append(row | {"own_status": status, "ready": ready})
     for row in judged:
@@ -409,7 +410,9 @@ def judge(sightings: list[Row], baseline: list[Row], day: date, settings: tuple[
     return judged
 
 
-def next_baseline(baseline: list[Row], judged: list[Row], day: date, settings: tuple[int, int, float]) -> list[Row]:
+def next_baseline(
+    baseline: list[Row], judged: list[Row], day: date, settings: tuple[int, int, float, float]
+) -> list[Row]:
     """The rows as of the next day: (function, peer) with its days and its status, and the function's numbers."""
     rows = {(b["function"], b["peer"]): dict(b) for b in baseline}
     functions = {b["function"]: [b["learned_from"], b["days_learned"]] for b in baseline}
@@ -430,6 +433,7 @@ def next_baseline(baseline: list[Row], judged: list[Row], day: date, settings: t
         counts = [r["days_seen"] for r in kept if r["function"] == row["function"] and r["status"] == "normal"]
         row["unseen_mass"] = round(counts.count(1) / sum(counts), 6) if counts else 1.0
         row["learned_from"], row["days_learned"] = functions[row["function"]]
+        row["strangers_per_day"] = round(counts.count(1) / max(1, min(row["days_learned"], settings[1])), 6)
     return kept
 
 

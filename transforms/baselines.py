@@ -15,7 +15,7 @@ _FUNCTION = ("account_id", "region", "function_name")
 PEER = ("peer_kind", "peer_name", "peer_port", "protocol")
 """What makes a peer: the same thing on another port, or by another protocol, is another peer."""
 
-_STATS = ("learned_from", "days_learned", "unseen_mass")
+_STATS = ("learned_from", "days_learned", "unseen_mass", "strangers_per_day")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Learning:
     min_history_days: int = 7
     memory_days: int = 36
     max_unseen_mass: float = 0.05
+    max_strangers_per_day: float = 0.2
+    """A function that meets hundreds of peers a day meets new ones daily, however small its unseen mass."""
 
 
 def daily_sightings(activity: DataFrame) -> DataFrame:
@@ -54,8 +56,8 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     - `explained`: the peer is normal for one of the candidates;
     - `flagged`: it was new before, and has not become normal by going on;
     - `novel`: it is new, and every candidate is known well enough to say so: at least `min_history_days`
-      since its first day, at least three active days, and a Good-Turing unseen mass (singletons ÷
-      peer-days) of at most `max_unseen_mass`;
+      since its first day, at least three active days, a Good-Turing unseen mass (singletons ÷ peer-days)
+      of at most `max_unseen_mass`, and so at most `max_strangers_per_day` new peers to expect;
     - `learning`: it is new, but so is a candidate, or one meets strangers all the time.
 
     f has met two peers on each of 8 days: unseen mass 0, so a third is novel. h has met 20 peers on 8 days,
@@ -131,10 +133,13 @@ def next_baseline(baseline: DataFrame, judged: DataFrame, day: date, learning: L
     normal_days = F.when(F.col("status") == "normal", F.col("days_seen")).otherwise(0)
     once, peer_days = F.sum((normal_days == 1).cast("int")).over(of_function), F.sum(normal_days).over(of_function)
     unseen = F.when(F.col("peer_days") > 0, F.round(F.col("once") / F.col("peer_days"), 6)).otherwise(F.lit(1.0))
+    # Singletons are counted over the memory, so days are, too.
+    days = F.greatest(F.least(F.col("days_learned"), F.lit(learning.memory_days)), F.lit(1))
+    strangers = F.round(F.col("once") / days, 6)
     return (
         peers.withColumns({"once": once, "peer_days": peer_days})
-        .withColumns({"unseen_mass": unseen, "as_of_date": F.date_add(today, 1)})
         .join(functions, list(_FUNCTION), "inner")
+        .withColumns({"unseen_mass": unseen, "strangers_per_day": strangers, "as_of_date": F.date_add(today, 1)})
     )
 
 
@@ -175,4 +180,5 @@ def _known_well(learning: Learning) -> Column:
         (age >= learning.min_history_days)
         & (F.col("days_learned") >= MIN_ACTIVE_DAYS)
         & (F.col("unseen_mass") <= learning.max_unseen_mass)
+        & (F.col("strangers_per_day") <= learning.max_strangers_per_day)
     )

@@ -62,6 +62,7 @@ def known(**overrides: Any) -> Row:
         "learned_from": TODAY - 10 * DAY,
         "days_learned": 10,
         "unseen_mass": 0.0,
+        "strangers_per_day": 0.0,
     }
     return row | overrides
 
@@ -95,7 +96,8 @@ def test_verdicts(spark: SparkSession) -> None:
         "a week, but two active days": ([{"days_learned": 2}], [{}], "learning"),
         "never seen before": ([], [{}], "learning"),
         "one that meets strangers": ([{"unseen_mass": 0.12}], [{}], "learning"),
-        "just within the limit": ([{"unseen_mass": 0.05}], [{}], "novel"),
+        "one that meets hundreds a day": ([{"unseen_mass": 0.01, "strangers_per_day": 1.4}], [{}], "learning"),
+        "just within the limits": ([{"unseen_mass": 0.05, "strangers_per_day": 0.2}], [{}], "novel"),
         "flagged before": ([{}, {"peer_name": "payroll-01", "status": "flagged"}], [{}], "flagged"),
         "normal before": ([{}, {"peer_name": "payroll-01"}], [{}], "explained"),
         "known on another port": ([{}, {"peer_name": "payroll-01", "peer_port": 443}], [{}], "novel"),
@@ -136,7 +138,7 @@ def test_expected_peers_in_words(spark: SparkSession) -> None:
     }  # fmt: skip
 
 
-SETTINGS = (3, 5, 0.2)
+SETTINGS = (3, 5, 0.2, 0.4)
 
 
 def life(rng: random.Random) -> list[tuple[date, list[Row], list[Row], list[Row], list[Row]]]:
@@ -196,6 +198,6 @@ def test_thousands_of_days_against_the_oracle(spark: SparkSession) -> None:
 
 def _as_row(row: Row, account: str, shift: timedelta, as_of: date) -> Row:
     moved = {k: row[k] + shift for k in ("first_seen", "last_seen", "learned_from")}
-    numbers = {k: row[k] for k in ("days_seen", "status", "days_learned", "unseen_mass")}
+    numbers = {k: row[k] for k in ("days_seen", "status", "days_learned", "unseen_mass", "strangers_per_day")}
     made = known(account_id=account, function_name=row["function"], peer_name=row["peer"], **moved, **numbers)
     return {name: (made | {"as_of_date": as_of})[name] for name in FUNCTION_BASELINES.schema.names}

@@ -29,6 +29,7 @@ FUNCTION_BASELINES = Table(
         ("learned_from", "date", "the function's first known day"),
         ("days_learned", "bigint", "days with any activity of the function"),
         ("unseen_mass", "double", "Good-Turing: the probability that a peer-day is with a peer never seen before"),
+        ("strangers_per_day", "double", "so many peers never seen before are to be expected on an active day"),
     ),
 )
 
