@@ -10,6 +10,7 @@ from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms import attribution
+from transforms.conversations import conversations
 from transforms.schemas import COVERAGE, FLOW_LOGS, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS, IP_LEASES
 
 
@@ -26,8 +27,8 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
 
     # An hour more on either side: whether a reply was asked for shows up to ten minutes away.
     records = lake.read(FLOW_LOGS).where(hours.in_spans("start_time", parts, margin=hours.HOUR))
-    conversations = attribution.conversations(records, ip_leases)
-    flows = attribution.attribute(conversations, ip_leases, networks, settings.clock_tolerance_seconds)
+    spoken = conversations(records, ip_leases)
+    flows = attribution.attribute(spoken, ip_leases, networks, settings.clock_tolerance_seconds)
     # Before the first commit: a kill after it must not leave the days after this one with an old baseline.
     hours.reopen(lake, "baseline", wanted)
     within = hours.in_spans("window_start", parts)

@@ -31,7 +31,7 @@ from jobs.sources.classify import classify
 from jobs.sources.snapshot_json import TABLES
 from jobs.storage import Lake
 from jobs.window import Window as RunWindow
-from transforms.attribution import REACH_SECONDS
+from transforms.conversations import REACH_SECONDS
 from transforms.schemas import CLOUDTRAIL_EVENTS, FLOW_LOGS, INGESTED_FILES, REJECTED_RECORDS
 from transforms.schemas.table import Table
 

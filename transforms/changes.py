@@ -7,7 +7,7 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.attribution import OUTSIDE_SECONDS, REACH_SECONDS, WINDOW_SECONDS, lambda_interfaces
+from transforms.conversations import OUTSIDE_SECONDS, REACH_SECONDS, WINDOW_SECONDS, lambda_interfaces
 from transforms.intervals import FIRST_SNAPSHOT, earliest, latest
 
 

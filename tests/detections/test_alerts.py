@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 import detections
 from detections.alerts import alerts
-from tests import oracles
+from tests import flow_oracles
 from tests.rows import MONDAY, Row, at, frame, rows_of
 from transforms.schemas import ALERTS, OBSERVATIONS
 from transforms.schemas.table import columns
@@ -170,7 +170,7 @@ def test_thousands_of_histories(spark: SparkSession) -> None:
     found = made(spark, rows, MONDAY + 30 * DAY, close_after=4)
     wanted = set()
     for name, of_name in days.items():
-        for alert in oracles.alert_days(of_name, 4):
+        for alert in flow_oracles.alert_days(of_name, 4):
             closed = alert[-1] + 5 * DAY <= TODAY + 30 * DAY
             wanted.add((name, alert[0], alert[-1], len(alert), closed))
     got = {

@@ -9,9 +9,10 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from tests import oracles
+from tests import flow_oracles
 from tests.rows import MONDAY, Row, at, frame, lease, record, reply, resource, rows_of
 from transforms import attribution
+from transforms.conversations import conversations
 from transforms.schemas import COVERAGE, FLOW_LOGS, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS, IP_LEASES
 
 NETWORKS = [
@@ -22,7 +23,7 @@ NETWORKS = [
 
 
 def spoken(spark: SparkSession, records: list[Row], leases: list[Row]) -> DataFrame:
-    return attribution.conversations(frame(spark, FLOW_LOGS, records), frame(spark, IP_LEASES, leases))
+    return conversations(frame(spark, FLOW_LOGS, records), frame(spark, IP_LEASES, leases))
 
 
 def attributed(spark: SparkSession, records: list[Row], leases: list[Row], tolerance: int = 60) -> list[Row]:
@@ -192,7 +193,7 @@ def test_hourly_activity_and_coverage(spark: SparkSession) -> None:
     old = lease(interface_id="eni-2", address="10.0.0.2", owner_name=None, basis="creator")
     leases = frame(spark, IP_LEASES, [*shared, old])
     logs = frame(spark, FLOW_LOGS, rows)
-    flows = attribution.attribute(attribution.conversations(logs, leases), leases, networks, 60)
+    flows = attribution.attribute(conversations(logs, leases), leases, networks, 60)
     activity = rows_of(FUNCTION_ACTIVITY_HOURLY.conform(attribution.hourly_activity(flows)))
     assert sorted((r["function_name"], r["hour"], r["peer_internal"], r["conversations"]) for r in activity) == [
         ("f", at("10:00"), True, 2), ("f", at("11:00"), False, 1),
@@ -272,16 +273,16 @@ def test_thousands_of_records_against_the_oracle(spark: SparkSession) -> None:
     for number in range(700):
         some, held = some_history(rng, f"vpc {number}")
         records, leases = records + some, leases + held
-        for row in oracles.conversations(some, held):
+        for row in flow_oracles.conversations(some, held):
             key = tuple(row[k] for k in sorted(row))
             wanted.append(key)
-            names, sure = oracles.owners(row, held, 60)
-            who = oracles.peer(row | {"vpc_id": f"vpc {number}"}, held, NETWORKS)
+            names, sure = flow_oracles.owners(row, held, 60)
+            who = flow_oracles.peer(row | {"vpc_id": f"vpc {number}"}, held, NETWORKS)
             owned += [(*_key(row), name, sure, round(1 / max(len(names), 1), 9), *who) for name in names or [None]]
     rng.shuffle(records)
     rng.shuffle(leases)
     conversed = rows_of(spoken(spark, records, leases))
-    names = sorted(set(oracles.conversations(*some_history(random.Random(1), "x"))[0]))
+    names = sorted(set(flow_oracles.conversations(*some_history(random.Random(1), "x"))[0]))
     assert sorted([tuple(r[k] for k in names) for r in conversed], key=str) == sorted(wanted, key=str)
     flows = attributed(spark, records, leases)
     got = [

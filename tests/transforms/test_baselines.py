@@ -8,7 +8,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from tests import oracles
+from tests import flow_oracles
 from tests.rows import ACCOUNT, MONDAY, REGION, Row, at, frame, rows_of
 from transforms.baselines import Learning, daily_sightings, expected_peers, judge, next_baseline
 from transforms.schemas import FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES
@@ -160,8 +160,8 @@ def life(rng: random.Random) -> list[tuple[date, list[Row], list[Row], list[Row]
                             "function": name, "candidates": ", ".join(names), "peer": peer,
                         }  # fmt: skip
         rows = list(sightings.values())
-        judged = oracles.judge(rows, baseline, day, SETTINGS)
-        following = oracles.next_baseline(baseline, judged, day, SETTINGS)
+        judged = flow_oracles.judge(rows, baseline, day, SETTINGS)
+        following = flow_oracles.next_baseline(baseline, judged, day, SETTINGS)
         found.append((day, baseline, rows, judged, following))
         baseline = following
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from tests import oracles
+from tests import flow_oracles
 from tests.rows import MONDAY, Row, at, frame, lease, record, resource, rows_of
 from transforms.changes import changed_hours, changed_spans
 from transforms.schemas import IP_LEASES
@@ -149,10 +149,10 @@ def _record(rng: random.Random, case: str) -> Row:
 def _attributed(records: list[Row], leases: list[Row]) -> dict[tuple[Any, ...], Any]:
     """Everything that comes out for each conversation and minute."""
     found = {}
-    for row in oracles.conversations(records, leases):
+    for row in flow_oracles.conversations(records, leases):
         key = (tuple(row[k] for k in ("interface_id", "local_addr", "local_port", "peer_addr")), row["window_start"])
         place = row | {"vpc_id": leases[0]["vpc_id"]}
-        found[key] = (row, oracles.owners(row, leases, 60), oracles.peer(place, leases, []))
+        found[key] = (row, flow_oracles.owners(row, leases, 60), flow_oracles.peer(place, leases, []))
     return found
 
 
