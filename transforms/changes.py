@@ -16,15 +16,15 @@ def changed_hours(
 ) -> DataFrame:
     """The hours, as column `hour`, in which attribution may come out differently with the leases `after`.
 
-    `since` and `until` are the times of the first and the last flow-log record there is: a start that nobody
-    knows reaches back to the one, an open end on to the other, wherever the leases' own evidence stops.
+    `since` and `until` bound what has been attributed so far: a start that nobody knows reaches back to the
+    one, an open end on to the other, wherever the leases' own evidence stops.
 
     Attribution reads of a lease who, where and over which time; over each of these spans the two tables are
     compared, and where they differ the hours are wide enough for what looks there: a conversation of an hour
     may last WINDOW_SECONDS longer, clocks may be off by the tolerance, and whether a record counts at all
     depends on the interface's life, give or take OUTSIDE_SECONDS, and on what is REACH_SECONDS away (a question).
 
-    f held eni-1 from 10:00 on; now it ended at 13:05 ± 0 s, and records are there until 15:00; tolerance
+    f held eni-1 from 10:00 on; now it ended at 13:05 ± 0 s, and 15:00 is the latest attributed; tolerance
     60 s → the hours 12 to 15: a conversation of 12:53 may reach into 13:05.
     """
     spans = changed_spans(before, after, since, until, tolerance_seconds)

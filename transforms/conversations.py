@@ -114,9 +114,12 @@ def conversations(flow_logs: DataFrame, leases: DataFrame) -> DataFrame:
 
 def _sided(records: DataFrame) -> DataFrame:
     """Each record from the interface's point of view: local and peer instead of source and destination."""
+    records = records.withColumns(
+        {"source": plain_address(F.col("src_addr")), "target": plain_address(F.col("dst_addr"))}
+    )
     directed = (
-        F.when(F.array_contains("own_addresses", plain_address(F.col("src_addr"))), F.lit(True))
-        .when(F.array_contains("own_addresses", plain_address(F.col("dst_addr"))), F.lit(False))
+        F.when(F.array_contains("own_addresses", F.col("source")), F.lit(True))
+        .when(F.array_contains("own_addresses", F.col("target")), F.lit(False))
         .when(F.col("flow_direction") == "egress", F.lit(True))
         .when(F.col("flow_direction") == "ingress", F.lit(False))
     )
@@ -131,7 +134,7 @@ def _sided(records: DataFrame) -> DataFrame:
         return F.when(outbound, F.col(if_out)).otherwise(F.col(if_in))
 
     # The packet's own addresses see through gateways, where the format has them.
-    peer = F.when(outbound, F.coalesce("pkt_dst_addr", "dst_addr")).otherwise(F.coalesce("pkt_src_addr", "src_addr"))
+    peer = F.coalesce(plain_address(by_side("pkt_dst_addr", "pkt_src_addr")), by_side("target", "source"))
     # `distinct`: a flow log writes one record a connection, direction and window, so two that are equal in
     # every number are one that was delivered twice.
     return records.select(
@@ -143,9 +146,9 @@ def _sided(records: DataFrame) -> DataFrame:
             F.lpad(F.coalesce("version", F.lit(2)).cast("string"), 3, "0"), F.coalesce("flow_log_id", F.lit(""))
         ).alias("flow_log"),
         "outbound",
-        plain_address(by_side("src_addr", "dst_addr")).alias("local_addr"),
+        by_side("source", "target").alias("local_addr"),
         F.coalesce(by_side("src_port", "dst_port"), F.lit(0)).alias("local_port"),
-        plain_address(peer).alias("peer_addr"),
+        peer.alias("peer_addr"),
         F.coalesce(by_side("dst_port", "src_port"), F.lit(0)).alias("peer_port"),
         F.coalesce("protocol", F.lit(-1)).alias("protocol"),
         by_side("pkt_dst_aws_service", "pkt_src_aws_service").alias("aws_service"),

@@ -23,8 +23,9 @@ def plain_address(address: Column) -> Column:
     `::FFFF:10.0.0.1` → `10.0.0.1`
     """
     lower = F.lower(address)
-    mapped = F.regexp_extract(lower, r"^::ffff:([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)$", 1)
-    return F.when(mapped != "", mapped).otherwise(lower)
+    mapped = F.nullif(F.regexp_extract(lower, r"^::ffff:([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)$", 1), F.lit(""))
+    # Asked first, because it costs little and nearly none is.
+    return F.when(lower.startswith("::ffff:"), F.coalesce(mapped, lower)).otherwise(lower)
 
 
 def name_peers(flows: DataFrame, leases: DataFrame, networks: Sequence[KnownNetwork]) -> DataFrame:

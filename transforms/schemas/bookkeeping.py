@@ -13,7 +13,7 @@ INGESTED_FILES = Table(
         ("etag", "string", "MD5 of the content"),
         ("stat", "string", "size and time of change when read: spares reading an unchanged file again"),
         ("file_time", "timestamp", "the time in the file's name (UTC); NULL when it has none"),
-        ("state", "string", "started (a crash left it half done), done, skipped"),
+        ("state", "string", "started (a crash left it half done, or it could not be opened), done, skipped"),
         ("reason", "string", "why it was skipped, or what is odd about it"),
         ("copy_of", "string", "the file of the same content that counts instead"),
         ("records", "bigint", "good records taken from it"),
