@@ -25,7 +25,7 @@ DETECTION = Detection(
     ),
     blind_spots=(
         "Functions outside a VPC have no flow logs.",
-        "Functions that meet strangers all the time (unseen_mass above the limit) do not alarm.",
+        "Functions that meet strangers all the time (unseen_mass or strangers_per_day above its limit) do not alarm.",
         "Traffic to a destination that is already normal, whatever it carries.",
     ),
     runbook=(

@@ -22,6 +22,7 @@ DETECTION = Detection(
     false_positives=(
         "A deployment that added a dependency: look for UpdateFunctionCode in cloudtrail_events in the hour before.",
         "A database that failed over to an address which no snapshot has named yet.",
+        "A resource that was given another name (its Name tag): `peer_addr` is an address that was known before.",
     ),
     blind_spots=(
         "Functions outside a VPC have no flow logs.",

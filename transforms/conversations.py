@@ -72,9 +72,9 @@ def conversations(flow_logs: DataFrame, leases: DataFrame) -> DataFrame:
         "life_to",
     )
     # A format without log-status has no NODATA either.
-    told = (
-        (F.coalesce("log_status", F.lit("OK")) == "OK") & F.col("src_addr").isNotNull() & F.col("dst_addr").isNotNull()
-    )
+    told = F.coalesce("log_status", F.lit("OK")) == "OK"
+    for column in ("src_addr", "dst_addr", "start_time"):
+        told = told & F.col(column).isNotNull()
     slack = F.expr(f"INTERVAL {OUTSIDE_SECONDS} SECONDS")
     alive = (F.col("life_from").isNull() | (F.col("start_time") + slack >= F.col("life_from"))) & (
         F.col("life_to").isNull() | (F.col("start_time") - slack < F.col("life_to"))

@@ -14,6 +14,7 @@ _KEY = ("function_name", "version")
 _ATTRIBUTES = ("vpc_id", "subnet_ids", "security_group_ids", "role", "code_sha256")
 _LATEST = "$LATEST"
 
+_ARN = r"^arn:[^:]*:lambda:([^:]*):([0-9]{12}):function:"
 # A name, a partial or a whole ARN, perhaps with a version or an alias.
 _FUNCTION = r"^(?:(?:arn:[^:]*:lambda:[^:]*:)?[0-9]{12}:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9$_-]+))?$"
 
@@ -48,7 +49,7 @@ def function_configs(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
     known = events.select(*SCOPE, *_KEY).unionByName(dated.select(*SCOPE, *_KEY)).distinct()
     columns = [*SCOPE, *_KEY, *_ATTRIBUTES]
     intervals = observed_intervals(dated, SCOPE, _KEY, _ATTRIBUTES, dated, events).drop(
-        "before_poll", "first_seen", "last_seen", "after_poll"
+        "before_poll", "first_seen", "last_seen"
     )
     undated = seen.where(F.col("polled_at").isNull()).join(known, [*SCOPE, *_KEY], "left_anti")
     once = undated.groupBy(*SCOPE, *_KEY).agg(F.max_by(F.struct(*_ATTRIBUTES), content(_ATTRIBUTES)).alias("values"))
@@ -70,8 +71,10 @@ def _settings(cloudtrail: DataFrame) -> DataFrame:
     published_only = F.col("event_name").startswith("PublishVersion")
     # A publishing answer names the version; what it published is $LATEST as well.
     versions = F.when(published_only, F.array(version)).otherwise(F.array_distinct(F.array(version, F.lit(_LATEST))))
-    return calls.where(response("role").isNotNull()).select(
-        *scope(),
+    # A dry run of UpdateFunctionCode succeeds, and changes nothing.
+    real = F.coalesce(request("dryRun"), F.lit("false")) != "true"
+    return calls.where(response("role").isNotNull() & real).select(
+        *_owner(response("functionArn")),
         F.coalesce(response("functionName"), _named()).alias("function_name"),
         F.explode(versions).alias("version"),
         F.nullif(response("vpcConfig.vpcId"), F.lit("")).alias("vpc_id"),
@@ -88,7 +91,10 @@ def _deletions(cloudtrail: DataFrame, dated: DataFrame) -> DataFrame:
     """What DeleteFunction removes: the version that it names, else every one known."""
     qualifier = F.coalesce(request("qualifier"), F.nullif(_part(2), F.lit("")))
     calls = succeeded(cloudtrail, "lambda.amazonaws.com", "DeleteFunction").select(
-        *scope(), _named().alias("function_name"), qualifier.alias("qualifier"), F.col("event_time").alias("at")
+        *_owner(request("functionName")),
+        _named().alias("function_name"),
+        qualifier.alias("qualifier"),
+        F.col("event_time").alias("at"),
     )
     versions = dated.select(*SCOPE, *_KEY).unionByName(_settings(cloudtrail).select(*SCOPE, *_KEY)).distinct()
     ended = calls.join(versions, [*SCOPE, "function_name"], "inner").where(
@@ -96,6 +102,16 @@ def _deletions(cloudtrail: DataFrame, dated: DataFrame) -> DataFrame:
     )
     none = F.lit(None).cast("string")
     return ended.select(*SCOPE, *_KEY, *[none.alias(a) for a in _ATTRIBUTES], "at", F.lit(True).alias("gone"))
+
+
+def _owner(arn: Column) -> list[Column]:
+    """account_id and region of the function: a call from another account is in that account's trail as well."""
+    region, account = (F.nullif(F.regexp_extract(arn, _ARN, group), F.lit("")) for group in (1, 2))
+    recorded = dict(zip(SCOPE, scope(), strict=True))
+    return [
+        F.coalesce(account, recorded["account_id"]).alias("account_id"),
+        F.coalesce(region, recorded["region"]).alias("region"),
+    ]
 
 
 def _named() -> Column:

@@ -40,8 +40,8 @@ def observed_intervals(
     Polls at 10:00, 10:10, 10:30 see a, a, nothing: [10:00 first snapshot, 10:20 ± 600 s snapshot).
     Polls at 10:00 and 10:10 see a and b, an event at 10:02 sets b: a until 10:02 ± 480 s, b from then on.
 
-    Returns scope, key, attributes, the BOUNDARIES, and before_poll (the last observation before), first_seen,
-    last_seen, after_poll (the first poll that did not see it any more, or the next one).
+    Returns scope, key, attributes, the BOUNDARIES, and before_poll (the last observation before, also of other
+    attributes), first_seen, last_seen.
     """
     scope, key, attributes = list(scope), list(key), list(attributes)
     rows = _in_force(_observations(seen, scope, key, attributes, polls, events), scope, key, attributes)
@@ -59,7 +59,9 @@ def observed_intervals(
         }
     )
     starts = (~F.col("linked") | F.col("changed")).cast("int")
-    rows = rows.withColumn("starts", starts).withColumn("island", F.sum("starts").over(thing))
+    rows = rows.withColumn("starts", starts).withColumn(
+        "island", F.sum("starts").over(thing.rowsBetween(Window.unboundedPreceding, 0))
+    )
     confirmed = F.min(F.when((F.col("kind") == _POLL) & F.col("settled"), F.col("at")))
     first = F.struct("at", "kind", "linked", F.col("state").alias("s"))
     islands = rows.groupBy(*scope, *key, "island").agg(
@@ -108,7 +110,7 @@ def _observations(
         return rows
     # The next poll after each event: a running minimum from the end.
     backwards = Window.partitionBy(*scope).orderBy(F.col("at").desc(), F.col("poll").asc_nulls_first())
-    told = events.select(*scope, *key, *attributes, "at", "gone")
+    told = events.select(*scope, *key, *attributes, "at", "gone").distinct()  # two trails tell of one call
     timeline = told.withColumn("poll", F.lit(None).cast("timestamp")).unionByName(
         polls.select(*scope, F.col("polled_at").alias("at"), F.col("polled_at").alias("poll")).distinct(),
         allowMissingColumns=True,
@@ -191,5 +193,4 @@ def _bounded(islands: DataFrame, scope: list[str], key: list[str], attributes: l
         before.alias("before_poll"),
         F.col("first.at").alias("first_seen"),
         "last_seen",
-        "after_poll",
     )

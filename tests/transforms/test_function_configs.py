@@ -63,6 +63,12 @@ def test_events_alone(spark: SparkSession) -> None:
         function_event("UpdateFunctionConfiguration20150331v2", at("10:30"), groups=("sg-2", "sg-1")),
         function_event("UpdateFunctionCode20150331v2", at("10:40"), version="2", groups=("sg-1", "sg-2"), code="new"),
         function_event("UpdateFunctionCode20150331v2", at("10:50"), code="bad", error_code="ResourceConflictException"),
+        event(
+            "UpdateFunctionCode20150331v2",
+            at("10:52"),
+            {"functionName": "f", "dryRun": True},
+            {"functionName": "f", "role": "role-f", "codeSha256": "tried"},
+        ),
         event("CreateFunctionUrlConfig", at("10:55"), {"functionName": "f"}, {"functionName": "f", "role": "no"}),
         event("DeleteFunction20150331", at("11:00"), {"functionName": "f", "qualifier": "1"}),
     ]
@@ -80,6 +86,19 @@ def test_events_alone(spark: SparkSession) -> None:
         ],
         key=str,
     )
+
+
+def test_a_call_from_another_account(spark: SparkSession) -> None:
+    """It is in both accounts' trails; the function is the one account's."""
+    arn = "arn:aws:lambda:eu-west-1:111111111111:function:f"
+    made = {"functionName": "f", "functionArn": arn, "role": "r", "version": "$LATEST"}
+    events = []
+    for account in ("111111111111", "222222222222"):
+        told = {"account_id": account, "region": "us-east-1"}
+        events.append(event("CreateFunction20150331", at("10:00"), {"functionName": arn}, made, **told))
+        events.append(event("DeleteFunction20150331", at("11:00"), {"functionName": arn}, **told))
+    found = [(r["account_id"], r["region"], r["valid_from"], r["valid_to"]) for r in built(spark, [], events)]
+    assert found == [("111111111111", "eu-west-1", at("10:00"), at("11:00"))]
 
 
 def test_outside_a_vpc_and_undated(spark: SparkSession) -> None:

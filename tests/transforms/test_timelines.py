@@ -216,7 +216,7 @@ def test_thousands_of_histories(spark: SparkSession) -> None:
     wanted = expected(rows, polls, events)
     for part in (rows, polls, events):
         rng.shuffle(part)
-    found = rows_of(intervals(spark, rows + rows[:500], polls + polls[:500], events))
+    found = rows_of(intervals(spark, rows + rows[:500], polls + polls[:500], events + events[:500]))
     got = [(r["case"], r["thing"], repr(r["colour"]), *[r[b] for b in BOUNDARIES]) for r in found]
     assert sorted(got, key=str) == wanted
     assert len(got) > 5_000
