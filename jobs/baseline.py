@@ -57,7 +57,9 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
 
 def learning_of(settings: Settings) -> Learning:
     """The part of the settings that says how to learn."""
-    return Learning(settings.min_history_days, settings.memory_days, settings.max_unseen_mass)
+    return Learning(
+        settings.min_history_days, settings.memory_days, settings.max_unseen_mass, settings.max_strangers_per_day
+    )
 
 
 def _span(lake: Lake, table: Table, column: str) -> tuple[date, date] | None:

@@ -8,14 +8,14 @@ costs some work twice, and never a result.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.storage import Lake
 from jobs.window import Window
-from transforms.schemas import INGESTED_FILES, REOPENED_HOURS
+from transforms.schemas import COVERAGE, INGESTED_FILES, REOPENED_HOURS
 
 HOUR = timedelta(hours=1)
 
@@ -47,23 +47,25 @@ def collect_hours(frame: DataFrame) -> list[datetime]:
     return [datetime.fromtimestamp(row.s, UTC) for row in rows]
 
 
-def record_span(lake: Lake) -> tuple[datetime, datetime] | None:
-    """The times of the first and the last flow-log record that was taken in; None without any."""
+def attributed(lake: Lake) -> tuple[datetime, datetime] | None:
+    """From the first to the last instant of the days that `attribute` has worked on; None before it has."""
+    row = lake.read(COVERAGE).agg(F.min("date").alias("first"), F.max("date").alias("last")).first()
+    if row is None or row["first"] is None:
+        return None
+    first, last = (datetime.combine(day, time(), UTC) for day in (row["first"], row["last"]))
+    return first, last + timedelta(days=1, microseconds=-1)
+
+
+def of_window(lake: Lake, window: Window) -> list[datetime]:
+    """The window's hours from which there are flow logs: a window may be wider than the data."""
     flow_logs = lake.read(INGESTED_FILES).where((F.col("kind") == "vpc_flow_logs") & F.col("min_time").isNotNull())
     row = flow_logs.agg(
         F.unix_timestamp(F.min("min_time")).alias("first"), F.unix_timestamp(F.max("max_time")).alias("last")
     ).first()
     if row is None or row["first"] is None:
-        return None
-    return datetime.fromtimestamp(row["first"], UTC), datetime.fromtimestamp(row["last"], UTC)
-
-
-def of_window(lake: Lake, window: Window) -> list[datetime]:
-    """The window's hours from which there are flow logs: a window may be wider than the data."""
-    span = record_span(lake)
-    if span is None:
         return []
-    return window.hours(span[0].replace(minute=0, second=0), span[1])
+    first, last = (datetime.fromtimestamp(row[end], UTC) for end in ("first", "last"))
+    return window.hours(first.replace(minute=0, second=0), last)
 
 
 def spans(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -40,7 +40,8 @@ BATCH_FILES = 4_000
 
 _TABLE_OF: dict[str, Table] = {"vpc_flow_logs": FLOW_LOGS, "cloudtrail": CLOUDTRAIL_EVENTS, **TABLES}
 _KNOWN = ("source_file", "kind", "etag", "stat", "file_time", "state", "copy_of", "min_time", "max_time")
-_REACH = timedelta(seconds=REACH_SECONDS)
+# What a record can change around its time.
+_REACH = (-REACH_SECONDS, REACH_SECONDS)
 Row = dict[str, Any]
 
 
@@ -85,16 +86,20 @@ def _known(lake: Lake, earliest: datetime, latest: datetime) -> dict[str, RawFil
 
 def _withdraw(lake: Lake, files: list[RawFile]) -> None:
     """Delete what these files gave, and queue the hours that they touched."""
-    hours.reopen(lake, "attribute", _touched((f.min_time, f.max_time) for f in files if f.kind == "vpc_flow_logs"))
     for kind in sorted({file.kind for file in files if file.kind}):
         names = [(file.source_file,) for file in files if file.kind == kind]
         keys = lake.spark.createDataFrame(names, "source_file string")
+        if kind == "vpc_flow_logs":
+            records = lake.read(FLOW_LOGS).join(keys, "source_file", "left_semi")
+            touched = F.explode(F.array(*[F.col("start_time") + F.expr(f"INTERVAL {s} SECONDS") for s in _REACH]))
+            gone = records.select(touched.alias("at")).select(F.date_trunc("hour", "at").alias("hour"))
+            hours.reopen(lake, "attribute", hours.collect_hours(gone))
         for table in (_TABLE_OF[kind], REJECTED_RECORDS):
             lake.delete_matching(table, keys)
-    gone = [(file.source_file,) for file in files if file.state == "started"]
-    if gone:
-        # What is still there comes back as `started`; what has gone from the raw folder has left no trace.
-        lake.delete_matching(INGESTED_FILES, lake.spark.createDataFrame(gone, "source_file string"))
+    half = [(file.source_file,) for file in files if file.state == "started"]
+    if half:
+        # What is still there comes back as `started`; what has gone from the raw folder leaves no trace.
+        lake.delete_matching(INGESTED_FILES, lake.spark.createDataFrame(half, "source_file string"))
 
 
 def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Container[str]) -> tuple[int, int]:
@@ -120,11 +125,11 @@ def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Con
         shutil.rmtree(folder, ignore_errors=True)
     if set(receipts) != {file.source_file for file in batch}:
         raise LeaseholdError(f"{kind}: the reader left no receipt for some files; run the window again")
-    spans = [(receipt["min_time"], receipt["max_time"]) for receipt in receipts.values()]
+    seen = {hour for receipt in receipts.values() for hour in receipt["hours"]}
     if kind == "cloudtrail":
-        _drop_second_copies(lake, spans)
+        _drop_second_copies(lake, {_moment(hour).date() for hour in seen})
     if kind == "vpc_flow_logs":
-        hours.reopen(lake, "attribute", _touched(spans))
+        hours.reopen(lake, "attribute", map(_moment, seen))
     bad = [
         {"source_file": path, "kind": kind, **record}
         for path, receipt in receipts.items()
@@ -137,9 +142,8 @@ def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Con
     return sum(receipt["records"] for receipt in receipts.values()), len(bad)
 
 
-def _drop_second_copies(lake: Lake, spans: Iterable[tuple[datetime | None, datetime | None]]) -> None:
+def _drop_second_copies(lake: Lake, days: set[date]) -> None:
     """CloudTrail delivers some events twice: keep the copy of the file that was delivered first."""
-    days = {d for first, last in spans if first and last for d in _days(first.date(), last.date())}
     if not days:
         return
     events = lake.read(CLOUDTRAIL_EVENTS).where(hours.on_dates("date", days))
@@ -152,30 +156,17 @@ def _drop_second_copies(lake: Lake, spans: Iterable[tuple[datetime | None, datet
         lake.delete_matching(CLOUDTRAIL_EVENTS, lake.spark.createDataFrame(found))
 
 
-def _touched(spans: Iterable[tuple[datetime | None, datetime | None]]) -> set[datetime]:
-    """The hours between the times, and those so near that a reply may have been asked for in them."""
-    found: set[datetime] = set()
-    for first, last in spans:
-        if first and last:
-            hour = (first.astimezone(UTC) - _REACH).replace(minute=0, second=0, microsecond=0)
-            while hour <= last + _REACH:
-                found.add(hour)
-                hour += hours.HOUR
-    return found
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    while first <= last:
-        yield first
-        first += timedelta(days=1)
+def _moment(hour: int) -> datetime:
+    return datetime.fromtimestamp(hour * 3_600, UTC)
 
 
 def _finished(file: RawFile, kind: str, receipt: Row) -> Row:
     return _row(
         file,
         kind=kind,
-        state="done" if receipt["outcome"] == "read" else "skipped",
-        rejected=len(receipt["rejected"]),
+        # What could not be opened this time is tried again by the next run.
+        state={"read": "done", "unreadable": "started"}.get(receipt["outcome"], "skipped"),
+        rejected=receipt["rejected_count"],
         **{name: receipt[name] for name in ("reason", "records", "min_time", "max_time")},
     )
 

@@ -34,7 +34,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     lake.overwrite(FUNCTION_CONFIGS, function_configs(lake.read(FUNCTION_SNAPSHOTS), events))
     after = ip_leases(lake.read(INTERFACES), lake.read(FUNCTION_CONFIGS))
     changed = []
-    if span := hours.record_span(lake):
+    if span := hours.attributed(lake):
         differing = changed_hours(lake.read(IP_LEASES), after, *span, settings.clock_tolerance_seconds)
         changed = hours.collect_hours(differing)
         hours.reopen(lake, "attribute", changed)

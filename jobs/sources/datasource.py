@@ -40,6 +40,7 @@ _RECEIPT = pa.schema(
         ("rejected_count", pa.int64()),
         ("min_time", pa.timestamp("us", "UTC")),
         ("max_time", pa.timestamp("us", "UTC")),
+        ("hours", pa.list_(pa.int64())),
     ]
 )
 
@@ -149,7 +150,8 @@ def _plain(schema: StructType) -> StructType:
 def _write(receipts: list[Receipt], path: Path) -> None:
     rows = [
         {
-            **{name: getattr(r, name) for name in _RECEIPT.names if name != "rejected"},
+            **{name: getattr(r, name) for name in _RECEIPT.names if name not in ("rejected", "hours")},
+            "hours": sorted(r.hours),
             "rejected": [{"line": b.line, "text": b.text, "reason": b.reason} for b in r.rejected],
         }
         for r in receipts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -47,6 +48,8 @@ class Receipt:
     rejected_count: int = 0
     min_time: datetime | None = None
     max_time: datetime | None = None
+    hours: set[int] = field(default_factory=set)
+    """the hours, counted from 1970, that its records touch: a straggler does not make a file reach over all between"""
     _kept_bytes: int = 0
 
     def reject(self, line: int, text: bytes | str, reason: str) -> None:
@@ -81,8 +84,9 @@ class Receipt:
         """Nothing of the file could be read, this time."""
         self.outcome, self.reason = "unreadable", reason
 
-    def saw(self, earliest: datetime, latest: datetime) -> None:
-        """Widen the span of event times."""
+    def saw(self, earliest: datetime, latest: datetime, hours: Iterable[int] = ()) -> None:
+        """Widen the span of event times; `hours` are those touched, if not just the ends' own."""
+        self.hours.update(hours or (int(earliest.timestamp()) // 3_600, int(latest.timestamp()) // 3_600))
         self.min_time = min(self.min_time or earliest, earliest)
         self.max_time = max(self.max_time or latest, latest)
 

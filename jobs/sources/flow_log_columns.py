@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +15,15 @@ import pyarrow.compute as pc
 from jobs.sources.arrow import arrow_schema
 from jobs.sources.files import FileName, Receipt
 from jobs.sources.times import LATEST
+from transforms.conversations import REACH_SECONDS
 from transforms.schemas.sources import FLOW_LOGS
 
 SCHEMA = arrow_schema(FLOW_LOGS.schema)
 KNOWN_FIELDS = set(SCHEMA.names) - {"flow_log_id", "delivered_at", "source_file", "source_line", "date"}
 _NULLS: dict[pa.DataType, pa.Array] = {}
 _TIMESTAMP = pa.timestamp("us", "UTC")
+_HOUR = 3_600_000_000
+_REACH = REACH_SECONDS * 1_000_000
 
 
 @dataclass
@@ -71,9 +75,18 @@ def _count(start: pa.Array, runs: list[Run], lengths: npt.NDArray[np.int64]) -> 
     micros = start.cast(pa.int64()).to_numpy()
     begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     lows, highs = np.minimum.reduceat(micros, begins), np.maximum.reduceat(micros, begins)
-    for run, low, high in zip(runs, lows, highs, strict=True):
-        run.receipt.records += len(run.lines)
-        run.receipt.saw(_moment(int(low)), _moment(int(high)))
+    for run, begin, low, high in zip(runs, begins, lows, highs, strict=True):
+        rows = len(run.lines)
+        run.receipt.records += rows
+        run.receipt.saw(_moment(int(low)), _moment(int(high)), _hours(micros[begin : begin + rows], low, high))
+
+
+def _hours(micros: npt.NDArray[np.int64], low: int, high: int) -> Iterable[int]:
+    """The hours whose conversations the records can change: their own, and a neighbour that is near."""
+    first, last = (low - _REACH) // _HOUR, (high + _REACH) // _HOUR
+    if last - first <= 1:  # as of nearly every file
+        return (int(first), int(last))
+    return [int(hour) for hour in np.unique(np.concatenate([(micros - _REACH) // _HOUR, (micros + _REACH) // _HOUR]))]
 
 
 def _moment(microseconds: int) -> datetime:
