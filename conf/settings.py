@@ -78,7 +78,7 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     if not isinstance(networks, list):
         raise SettingsError(f"{path}: networks must be a list, not {networks!r}")
     for name, value in values.items():
-        expected = type(known[name].default)
+        expected: Any = type(known[name].default)
         if isinstance(value, bool) or not isinstance(value, (int, float) if expected is float else expected):
             raise SettingsError(f"{path}: {name} must be of type {expected.__name__}, not {value!r}")
         if expected in (int, float) and value < 0:

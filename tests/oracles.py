@@ -49,10 +49,10 @@ def observed(
     seen: dict[datetime, tuple[str, bool]],
     events: Iterable[tuple[datetime, str | None]] = (),
 ) -> list[Row]:
-    """The life of one thing: the `polls` taken in its scope, those that saw it (state, settled), and `events`
-    (time, state; None: gone). One walk over all that happened, in order.
+    """The life of one thing: the `polls` in its scope that listed everything, those of all polls that saw it (state,
+    settled), and `events` (time, state; None: gone). One walk over all that happened, in order.
     """
-    story = [(t, POLL, *seen.get(t, ("", True))) for t in set(polls)]
+    story = [(t, POLL, *seen.get(t, ("", True))) for t in set(polls) | set(seen)]
     story += [(t, GONE if state is None else SET, state or "", True) for t, state in events]
     done: list[Row] = []
     now: Row | None = None  # what holds at this point of the story
@@ -61,6 +61,8 @@ def observed(
     for moment, kind, told, settled in sorted(story):
         state = told if settled else in_force  # what is not in force yet repeats what was
         there = kind == SET or (kind == POLL and told != "" and state != "")
+        if kind == POLL and not there and moment not in set(polls):
+            continue  # a part of an answer, showing what is not in force yet, and nothing of what was
         if now and there and now["state"] == state:
             now["last_seen"] = moment
         else:

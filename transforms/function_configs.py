@@ -36,6 +36,7 @@ def function_configs(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
     seen = snapshots.select(
         *scope(),
         "polled_at",
+        "complete",
         *_KEY,
         F.nullif("vpc_id", F.lit("")).alias("vpc_id"),
         sorted_list(F.col("subnet_ids")).alias("subnet_ids"),
@@ -45,10 +46,11 @@ def function_configs(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
         (~F.coalesce(F.col("last_update_status").isin("InProgress", "Failed"), F.lit(False))).alias("settled"),
     )
     dated = seen.where(F.col("polled_at").isNotNull())
+    polls = dated.where(F.col("complete"))
     events = _settings(cloudtrail).unionByName(_deletions(cloudtrail, dated))
     known = events.select(*SCOPE, *_KEY).unionByName(dated.select(*SCOPE, *_KEY)).distinct()
     columns = [*SCOPE, *_KEY, *_ATTRIBUTES]
-    intervals = observed_intervals(dated, SCOPE, _KEY, _ATTRIBUTES, dated, events).drop(
+    intervals = observed_intervals(dated.drop("complete"), SCOPE, _KEY, _ATTRIBUTES, polls, events).drop(
         "before_poll", "first_seen", "last_seen"
     )
     undated = seen.where(F.col("polled_at").isNull()).join(known, [*SCOPE, *_KEY], "left_anti")

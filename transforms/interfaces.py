@@ -33,7 +33,7 @@ def interfaces(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
     """
     seen = _seen(snapshots)
     dated = seen.where(F.col("polled_at").isNotNull()).withColumn("settled", F.lit(True))
-    polls = snapshots.where(F.col("polled_at").isNotNull()).select(*scope(), "polled_at")
+    polls = snapshots.where(F.col("polled_at").isNotNull() & F.col("complete")).select(*scope(), "polled_at")
     born, died = _creations(cloudtrail), _deletions(cloudtrail)
     observed = observed_intervals(dated, SCOPE, ("interface_id", "address"), _ATTRIBUTES, polls)
     known = dated.select("interface_id").distinct()

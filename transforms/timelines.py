@@ -29,7 +29,8 @@ def observed_intervals(
 
     `seen` has scope, key, attributes, polled_at, and settled: false where the poll shows attributes that are
     not in force yet, so that those before them still are. `polls` has scope and polled_at: every poll
-    that was taken, also those that saw nothing; a poll that was never taken ends nothing, it widens the gap.
+    that lists all there was, also those that saw nothing; a poll that was never taken, or that lists only a
+    part, ends nothing, it widens the gap.
     `events` has scope, key, attributes, at and gone: from then on the thing has these attributes, or is gone.
 
     A change between two polls lies at their middle, ± half the gap (`snapshot`); what the first poll of all
@@ -86,15 +87,21 @@ def _observations(
     """Polls and events in one form: at, kind, settled, state (a hash), and the polls around."""
     state = content(attributes)
     in_time = Window.partitionBy(*scope).orderBy("polled_at")
+    answers = seen.select(*scope, "polled_at", F.lit(False).alias("listed")).unionByName(
+        polls.select(*scope, "polled_at", F.lit(True).alias("listed"))
+    )
+    listed = F.when(F.col("listed"), F.col("polled_at"))
     around = (
-        polls.select(*scope, "polled_at")
-        .distinct()
+        answers.groupBy(*scope, "polled_at")
+        .agg(F.max(F.col("listed").cast("int")).alias("listed"))
+        .withColumn("listed", F.col("listed") == 1)
         .withColumns(
             {
-                "before_poll": F.lag("polled_at").over(in_time),
-                "after_poll": F.lead("polled_at").over(in_time),
+                "before_poll": F.max(listed).over(in_time.rowsBetween(Window.unboundedPreceding, -1)),
+                "after_poll": F.min(listed).over(in_time.rowsBetween(1, Window.unboundedFollowing)),
             }
         )
+        .drop("listed")
     )
     # Two files of one poll, or a repeated file, must not look like a change: one row a poll.
     rows = (
@@ -142,7 +149,7 @@ def _in_force(rows: DataFrame, scope: list[str], key: list[str], attributes: lis
     return (
         rows.withColumn("values", so_far)
         .select(*scope, *key, "at", "kind", "settled", "before_poll", "after_poll", "values.*")
-        .where(F.col("state").isNotNull())
+        .where(F.col("state").isNotNull() & (F.col("settled") | (F.col("state") != "gone")))
     )
 
 

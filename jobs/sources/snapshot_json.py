@@ -31,6 +31,8 @@ LISTS = {
 }
 
 _TIME = {"get_metric_data": "minute"}
+_UNFILTERED = {"FunctionVersion", "MaxResults", "MaxItems", "PaginationConfig", "NextToken", "Marker"}
+"""What a request may say without leaving anything out of its answer."""
 _NO_DATE = date(1970, 1, 1)
 
 
@@ -57,20 +59,41 @@ def _rows(operation: str, path: str, receipt: Receipt) -> Iterator[SourceRow]:
             receipt.saw(known["polled_at"], known["polled_at"])
         else:
             receipt.reason = "the file does not say when it was polled: its records have no time"
-    index = 0
+    whole_answer = _is_whole(operation, pages, envelope)
+    index, rows = 0, []
     for page in pages:
         items = page.get(LISTS[operation]) if isinstance(page, dict) else None
         if not isinstance(items, list):
-            index += 1
+            index, whole_answer = index + 1, False
             receipt.reject(index, json.dumps(page), f"`{LISTS[operation]}` is missing")
             continue
         for item in items:
             for made in _made(operation, item, known, envelope):
                 index += 1
                 if isinstance(made, dict):
-                    yield receipt, index, {**known, **made, "source_line": index}
+                    rows.append((receipt, index, {**known, **made, "source_line": index}))
                 else:
+                    whole_answer = False
                     receipt.reject(index, json.dumps(item), f"not an item of {LISTS[operation]}: {made}")
+    for _, _, row in rows:
+        row["complete"] = whole_answer
+    yield from rows
+
+
+def _is_whole(operation: str, pages: list[Any], envelope: Row) -> bool:
+    """Does the answer list everything, so that what is not in it was not there?
+
+    Of a stored poll its envelope says so: no filter was asked for, and no page is missing. A bare answer may
+    have been filtered: it shows what was there, and nothing of what was not.
+    """
+    if "responses" not in envelope:
+        return False
+    request = envelope.get("request")
+    asked = request if isinstance(request, dict) else {}
+    if set(asked) - _UNFILTERED or (asked and operation == "list_functions" and asked.get("FunctionVersion") != "ALL"):
+        return False
+    last = pages[-1] if pages and isinstance(pages[-1], dict) else {}
+    return bool(pages) and not last.get("NextToken") and not last.get("NextMarker")
 
 
 def _made(operation: str, item: Any, known: Row, envelope: Row) -> list[Row | str]:

@@ -143,6 +143,22 @@ def test_what_each_evidence_says(spark: SparkSession) -> None:
         assert got == wanted, case
 
 
+def test_an_answer_that_lists_only_a_part_ends_nothing(spark: SparkSession) -> None:
+    def poll(eni: str, moment: str, complete: bool | None) -> Row:
+        address = {"eni-1": "10.0.0.1", "eni-2": "10.0.0.2"}[eni]
+        return interface_snapshot(
+            interface_id=eni, private_ip_addresses=[address], polled_at=at(moment), complete=complete
+        )
+
+    partly = [poll("eni-1", "10:00", True), poll("eni-1", "10:20", True)]
+    partly += [poll("eni-2", "10:05", False), poll("eni-2", "10:10", None)]
+    found = {row["interface_id"]: row for row in built(spark, partly, [])}
+    assert (found["eni-1"]["valid_from"], found["eni-1"]["valid_to"]) == (at("10:00"), None)
+    # Between two whole polls that do not list it: it came and went there, and was seen from 10:05 to 10:10.
+    assert (found["eni-2"]["valid_from"], found["eni-2"]["from_uncertainty_seconds"]) == (at("10:02:30"), 150)
+    assert (found["eni-2"]["valid_to"], found["eni-2"]["to_uncertainty_seconds"]) == (at("10:15"), 300)
+
+
 def test_what_is_missing_is_called_unknown(spark: SparkSession) -> None:
     """Samples without account or region still make rows, joined to nobody else's."""
     blank = {"account_id": None, "region": None, "vpc_id": None}

@@ -43,6 +43,7 @@ def test_interfaces_of_a_poll() -> None:
         "status": "in-use",
         "requester_id": "AROAEXAMPLEREP0001:123456789012",
         "requester_managed": False,
+            "complete": True,
         "private_ip_address": "10.0.1.22",
         "private_ip_addresses": ["10.0.1.22"],
         "security_group_ids": ["sg-0b2", "sg-0b3"],
