@@ -52,9 +52,10 @@ def batch_of(table: pa.Table, runs: list[Run]) -> pa.RecordBatch:
     arrays["delivered_at"] = _spread([name.time for name in names], lengths, _TIMESTAMP)
     arrays["source_file"] = _spread([run.receipt.source_file for run in runs], lengths, pa.string())
     arrays["source_line"] = pa.array(np.concatenate([run.lines for run in runs]))
-    arrays["date"] = start.cast(pa.date32())
-    _count(start, runs, lengths)
+    first, last = _count(start, runs, lengths)
     rows = table.num_rows
+    one_day = first.date() == last.date()
+    arrays["date"] = pa.repeat(pa.scalar(first.date()), rows) if one_day else start.cast(pa.date32())
     columns = [arrays[f.name] if f.name in arrays else _nulls(rows, f.type) for f in SCHEMA]
     return pa.record_batch(columns, schema=SCHEMA)
 
@@ -71,7 +72,8 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _count(start: pa.Array, runs: list[Run], lengths: npt.NDArray[np.int64]) -> None:
+def _count(start: pa.Array, runs: list[Run], lengths: npt.NDArray[np.int64]) -> tuple[datetime, datetime]:
+    """Enter the records in the receipts; returns the first and the last of all times."""
     micros = start.cast(pa.int64()).to_numpy()
     begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     lows, highs = np.minimum.reduceat(micros, begins), np.maximum.reduceat(micros, begins)
@@ -79,6 +81,7 @@ def _count(start: pa.Array, runs: list[Run], lengths: npt.NDArray[np.int64]) -> 
         rows = len(run.lines)
         run.receipt.records += rows
         run.receipt.saw(_moment(int(low)), _moment(int(high)), _hours(micros[begin : begin + rows], low, high))
+    return _moment(int(lows.min())), _moment(int(highs.max()))
 
 
 def _hours(micros: npt.NDArray[np.int64], low: int, high: int) -> Iterable[int]:
