@@ -68,12 +68,36 @@ def _batch(rows: list[SourceRow], schema: pa.Schema, time: str) -> Iterator[pa.R
 
 def _fits(source_row: SourceRow, schema: pa.Schema) -> bool:
     receipt, index, row = source_row
+    fault = misfit(row, schema)
+    if fault:
+        receipt.reject(index, json.dumps(row, default=str), fault)
+    return fault is None
+
+
+def misfit(row: Row, schema: pa.Schema) -> str | None:
+    """Which column holds a value of another type, or None."""
     for field in schema:
         value = row.get(field.name)
-        try:
-            pa.array([value], field.type)
-        except _MISFITS:
-            shown = json.dumps(row, default=str)
-            receipt.reject(index, shown, f"{field.name} is no {field.type}: {str(value)[:40]!r}")
-            return False
+        if value is not None and not _is_of(value, field.type):
+            return f"{field.name} is no {field.type}: {str(value)[:40]!r}"
+    return None
+
+
+def _is_of(value: Any, kind: pa.DataType) -> bool:
+    if pa.types.is_string(kind):
+        return type(value) is str and (value.isascii() or _is_unicode(value))
+    if pa.types.is_list(kind):
+        return type(value) is list and all(_is_of(part, kind.value_type) for part in value)
+    try:
+        pa.scalar(value, kind)
+    except _MISFITS:
+        return False
+    return True
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
     return True

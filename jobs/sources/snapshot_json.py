@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.sources.arrow import Row, SourceRow, arrow_schema, batches
+from jobs.sources.arrow import Row, SourceRow, arrow_schema, batches, misfit
 from jobs.sources.files import FileName, Receipt
 from jobs.sources.snapshot_rows import MAKERS, MISFITS, moment
 from jobs.sources.streams import UnreadableError, whole
@@ -23,6 +23,8 @@ TABLES: dict[str, Table] = {
     "get_metric_data": FUNCTION_METRICS,
 }
 """The table that each operation fills."""
+
+SCHEMAS = {operation: arrow_schema(table.schema) for operation, table in TABLES.items()}
 
 LISTS = {
     "describe_network_interfaces": "NetworkInterfaces",
@@ -45,7 +47,7 @@ def read_snapshots(operation: str, files: Iterable[tuple[str, Receipt]]) -> Iter
     the interfaces in the other half that they are gone.
     """
     rows = (row for path, receipt in files for row in _rows(operation, path, receipt))
-    return batches(rows, arrow_schema(TABLES[operation].schema), _TIME.get(operation, "polled_at"))
+    return batches(rows, SCHEMAS[operation], _TIME.get(operation, "polled_at"))
 
 
 def _rows(operation: str, path: str, receipt: Receipt) -> Iterator[SourceRow]:
@@ -101,7 +103,8 @@ def _made(operation: str, item: Any, known: Row, envelope: Row) -> list[Row | st
     if not isinstance(item, dict):
         return [f"it is no object but {type(item).__name__}"]
     try:
-        return MAKERS[operation](item, known, envelope)
+        made = MAKERS[operation](item, known, envelope)
+        return [row if isinstance(row, str) else misfit(row, SCHEMAS[operation]) or row for row in made]
     except KeyError as error:
         return [f"{error.args[0]} is missing"]
     except MISFITS as error:

@@ -74,7 +74,10 @@ READ: dict[str, tuple[str, int, list[tuple[int, str]], str | None]] = {
     "flat/polls/odd.json": (
         "describe_network_interfaces",
         1,
-        [(1, "not an item of NetworkInterfaces: it is no object but str"), (2, "vpc_id is no string: '7'")],
+        [
+            (1, "not an item of NetworkInterfaces: it is no object but str"),
+            (2, "not an item of NetworkInterfaces: vpc_id is no string: '7'"),
+        ],
         _UNDATED,
     ),
     "flat/polls/placebo-undated.json": ("describe_network_interfaces", 1, [], _UNDATED),

@@ -43,7 +43,7 @@ def test_interfaces_of_a_poll() -> None:
         "status": "in-use",
         "requester_id": "AROAEXAMPLEREP0001:123456789012",
         "requester_managed": False,
-            "complete": True,
+        "complete": True,
         "private_ip_address": "10.0.1.22",
         "private_ip_addresses": ["10.0.1.22"],
         "security_group_ids": ["sg-0b2", "sg-0b3"],
@@ -116,14 +116,20 @@ ODD_INTERFACES: dict[str, tuple[Any, str]] = {
     "an attachment of text": ({"NetworkInterfaceId": "eni-2", "Attachment": "x"}, "not an item of NetworkInterfaces: "),
     "addresses of numbers": (
         {"NetworkInterfaceId": "eni-2", "PrivateIpAddresses": [{"PrivateIpAddress": 7}]},
-        "private_ip_addresses is no list<element: string>: '[7]'",
+        "not an item of NetworkInterfaces: private_ip_addresses is no list<element: string>: '[7]'",
     ),
-    "a number for a text": ({"NetworkInterfaceId": "eni-2", "VpcId": 7}, "vpc_id is no string: '7'"),
+    "a number for a text": (
+        {"NetworkInterfaceId": "eni-2", "VpcId": 7},
+        "not an item of NetworkInterfaces: vpc_id is no string: '7'",
+    ),
     "a text for a boolean": (
         {"NetworkInterfaceId": "eni-2", "RequesterManaged": "no"},
-        "requester_managed is no bool: 'no'",
+        "not an item of NetworkInterfaces: requester_managed is no bool: 'no'",
     ),
-    "no Unicode": ({"NetworkInterfaceId": "eni-2", "Description": "a\ud800"}, "description is no string: "),
+    "no Unicode": (
+        {"NetworkInterfaceId": "eni-2", "Description": "a\ud800"},
+        "not an item of NetworkInterfaces: description is no string: ",
+    ),
     "zones of numbers": ({"NetworkInterfaceId": "eni-2", "AvailabilityZone": 5}, "not an item of NetworkInterfaces: "),
 }
 
@@ -136,6 +142,36 @@ def test_one_odd_item(tmp_path: Path, odd: Any, reason: str) -> None:
     [(index, said)] = faults(receipt)
     assert index == 2
     assert said.startswith(reason)
+
+
+@pytest.mark.parametrize("odd", [odd for odd, _ in ODD_INTERFACES.values()], ids=ODD_INTERFACES)
+def test_a_poll_with_an_odd_item_does_not_list_everything(tmp_path: Path, odd: Any) -> None:
+    """The interface that could not be read is not gone."""
+    good = {"NetworkInterfaceId": "eni-1"}
+    [row], _ = snapshots(INTERFACES, tmp_path, _answer("NetworkInterfaces", good, odd))
+    [whole], _ = snapshots(INTERFACES, tmp_path, _answer("NetworkInterfaces", good))
+    assert (row["complete"], whole["complete"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("around", "complete"),
+    [
+        ({}, True),
+        ({"request": {}}, True),
+        ({"request": {"MaxResults": 100}}, True),
+        ({"request": {"Filters": [{"Name": "vpc-id", "Values": ["vpc-0a1"]}]}}, False),
+        ({"request": {"NetworkInterfaceIds": ["eni-1"]}}, False),
+        ({"responses": [{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1"}], "NextToken": "more"}]}, False),
+        ({"responses": [{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1"}]}, {"Error": "x"}]}, False),
+    ],
+)
+def test_whether_a_poll_lists_everything(tmp_path: Path, around: Any, complete: bool) -> None:
+    document = {
+        "polled_at": "2026-03-02T10:00:00Z",
+        "responses": [{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1"}]}],
+    }
+    [row], _ = snapshots(INTERFACES, tmp_path, json.dumps(document | around).encode())
+    assert row["complete"] is complete
 
 
 @pytest.mark.parametrize("odd", [{"Timeout": "long"}, {"MemorySize": 2**40}, {"VpcConfig": {"SubnetIds": [1]}}])
