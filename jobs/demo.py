@@ -11,7 +11,6 @@ import yaml
 from pyspark.sql import functions as F
 from rich.console import Console
 from rich.text import Text
-from simulator.simulate import Options, simulate
 
 from conf.settings import load
 from jobs.answers import alert_table
@@ -21,14 +20,18 @@ from jobs.session import missing_for
 from jobs.show import Row, moment
 from jobs.storage import Lake
 from jobs.window import Window, parse_time
+from simulator.simulate import Options, Summary, simulate
 from transforms.schemas import ALERTS, FUNCTION_FLOWS
 
 _SETTINGS = "leasehold.yaml"
 _MADE = ("raw", "truth", "lake", _SETTINGS)
 _NETWORKS = [
     {"cidr": "198.51.100.16/29", "name": "mail provider"},
+    {"cidr": "10.0.1.10/32", "name": "orders-db", "internal": True},
+    {"cidr": "10.0.1.11/32", "name": "reports-db", "internal": True},
 ]
-"""What the owner of the account would have told: a service behind many addresses is one peer."""
+"""What the owner of the account would have told: a service behind many addresses is one peer, and which database
+has which address, since EC2 does not say."""
 
 
 def run(out: Path, days: int, seed: int, engine: str, master: str | None, console: Console, progress: Console) -> None:
@@ -42,10 +45,10 @@ def run(out: Path, days: int, seed: int, engine: str, master: str | None, consol
         task = shown.add_task("simulate", total=None, note=f"{days} days of a small account, seed {seed}")
 
         def step(name: str, done: int, total: int) -> None:
-            shown.update(task, description=f"{name:<9.9}", completed=done, total=max(total, 1))
+            shown.update(task, description=name, completed=done, total=max(total, 1))
 
         summary = simulate(out, options, step)
-        shown.update(task, description="simulate ", completed=1, total=1, note=str(summary))
+        shown.update(task, description="simulate", completed=1, total=1, note=_written(summary))
     settings_file = out / _SETTINGS
     settings_file.write_text(
         "# Written by `leasehold demo`.\n"
@@ -64,6 +67,10 @@ def run(out: Path, days: int, seed: int, engine: str, master: str | None, consol
     console.print(alert_table(rows))
     console.print(Text(certainty))
     _next_steps(console, settings_file, rows)
+
+
+def _written(summary: Summary) -> str:
+    return f"{summary.flow_records:,} flow-log records, {summary.cloudtrail_events:,} events, {summary.polls:,} polls"
 
 
 def _make_room(out: Path) -> None:

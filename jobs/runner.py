@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from conf.settings import Settings
 from jobs.pipeline import JOBS, run_job
@@ -18,12 +19,13 @@ from jobs.window import Window
 
 def bars(console: Console) -> Progress:
     """Progress bars: a line a step."""
+    fixed = Column(no_wrap=True)
     return Progress(
-        TextColumn("{task.description:<9}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=9)),
+        BarColumn(bar_width=12, table_column=fixed),
+        TaskProgressColumn(table_column=fixed),
+        TimeElapsedColumn(table_column=fixed),
+        TextColumn("{task.fields[note]}", table_column=Column(overflow="fold")),
         console=console,
     )
 

@@ -35,7 +35,8 @@ def name_peers(flows: DataFrame, leases: DataFrame, networks: Sequence[KnownNetw
     `ip_leases`. First the resource that held the address in this VPC then (a VPC's id is unique in the world,
     so equal private addresses of two VPCs never mix), else the AWS service that AWS itself names, then a known
     network, else the bare address. One resource behind many addresses is one peer; what holds an address of
-    this VPC is internal, whatever the range.
+    this VPC is internal, whatever the range. Where EC2 knows a resource by its interface alone (it does not say
+    which database an RDS interface is of), a network of that one address gives it its name.
 
     A resource counts over [valid_from, valid_to); where none does, over what its uncertainty adds; where
     none does, back from the first snapshot that showed it. Of two that are equally likely the first by name.
@@ -47,8 +48,10 @@ def name_peers(flows: DataFrame, leases: DataFrame, networks: Sequence[KnownNetw
         )
     )
     network = _first_name(networks)
+    host = _first_name([n for n in networks if ip_network(n[0]).num_addresses == 1])
     inside = _in_any((*_PRIVATE, *(cidr for cidr, _, internal in networks if internal)))
     service, holder, named = F.col("peer_aws_service"), F.col("holder.name"), F.col("network")
+    given = F.when(holder.startswith("eni-"), F.col("host"))
     kind = (
         F.when(holder.isNotNull(), F.col("holder.kind"))
         .when(service.isNotNull(), "aws_service")
@@ -61,15 +64,15 @@ def name_peers(flows: DataFrame, leases: DataFrame, networks: Sequence[KnownNetw
         flows.join(_holders(leases), at_address, "left")
         # Step by step: engines plan for seconds when such expressions stand inside one another.
         .withColumns({"holder": counts, "ipv4": _ipv4_number("peer_addr"), "ipv6": _ipv6_digits("peer_addr")})
-        .withColumns({"network": network, "inside": inside})
+        .withColumns({"network": network, "host": host, "inside": inside})
         .withColumns(
             {
                 "peer_kind": kind,
-                "peer_name": F.coalesce(holder, service, named, F.col("peer_addr")),
+                "peer_name": F.coalesce(given, holder, service, named, F.col("peer_addr")),
                 "peer_internal": holder.isNotNull() | F.col("inside"),
             }
         )
-        .drop("holder", "holders", "holder_vpc", "holder_addr", "ipv4", "ipv6", "network", "inside")
+        .drop("holder", "holders", "holder_vpc", "holder_addr", "ipv4", "ipv6", "network", "host", "inside")
     )
 
 

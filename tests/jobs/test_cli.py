@@ -30,8 +30,8 @@ def failed(*arguments: object) -> str:
 
 @pytest.mark.sail_only
 def test_alerts_tell_of_the_third_resource_in_words(at_once: Path) -> None:
-    said = " ".join(leasehold("alerts", "--lake", at_once, COLUMNS="200").stdout.split())
-    assert "RDSQueryLogger talked to payroll-01 (ec2, 10.0.1.60) on port 22/tcp for the first time" in said
+    said = leasehold("alerts", "--lake", at_once, COLUMNS="300").stdout
+    assert "RDSQueryLogger talked to payroll-01 (ec2, 10.0.1.60) on port 22 for the first time" in said
     found = json.loads(leasehold("alerts", "--lake", at_once, "--function", "RDSQueryLogger", "--json").stdout)
     assert [row["peer_name"] for row in found] == ["payroll-01"]
     assert json.loads(leasehold("alerts", "--lake", at_once, "--status", "closed", "--json").stdout) == []

@@ -121,3 +121,21 @@ def test_who_held_it(spark: SparkSession) -> None:
     assert len(found) == len(flows)
     for row in found:
         assert (row["peer_kind"], row["peer_name"], row["peer_internal"]) == cases[row["case"]][1], row["case"]
+
+
+def test_one_address_can_be_named_and_a_range_hides_nothing(spark: SparkSession) -> None:
+    """EC2 does not say which database an RDS interface is of: the settings can, address by address."""
+    leases = [
+        resource("eni-0a", "10.0.9.1"), resource("eni-0b", "10.0.9.2"), resource("box", "10.0.9.3", "ec2"),
+    ]  # fmt: skip
+    networks = [
+        ("10.0.9.1/32", "orders-db", True), ("10.0.9.3/32", "not a box", True), ("10.0.0.0/8", "the office", True),
+    ]  # fmt: skip
+    flows = [{"case": address, "peer_addr": address} for address in ("10.0.9.1", "10.0.9.2", "10.0.9.3", "10.0.9.4")]
+    found = {row["case"]: (row["peer_kind"], row["peer_name"]) for row in named(spark, flows, leases, networks)}
+    assert found == {
+        "10.0.9.1": ("rds", "orders-db"),
+        "10.0.9.2": ("rds", "eni-0b"),
+        "10.0.9.3": ("ec2", "box"),
+        "10.0.9.4": ("network", "the office"),
+    }
