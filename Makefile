@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
 RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-sail test-spark check format docs dist clean
+.PHONY: help install demo test test-sail test-spark check format bench docs dist clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,16 +40,23 @@ check: install ## lint, types and import contracts
 test-sail: install
 	$(RUN) pytest --engine sail
 
+# The JVM lives for minutes and works on crumbs: its second compiler would cost more than it gains.
+JAVA_QUICK := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+
 # Without Java the Spark half cannot run: that is said last, and is an error where both are demanded.
 test-spark: install
 	@lack=$$($(RUN) jobs.session spark); \
-	if [ -z "$$lack" ]; then $(RUN) pytest --engine spark; \
+	if [ -z "$$lack" ]; then JAVA_TOOL_OPTIONS="$(JAVA_QUICK)" $(RUN) pytest --engine spark; \
 	elif [ -n "$(REQUIRE_BOTH)" ]; then echo "The Spark half of the tests cannot run: $$lack" >&2; exit 1; \
 	else echo; echo "The Spark half of the tests DID NOT RUN. $$lack, then run: make test-spark"; fi
 
 format: install ## format the code
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+bench: install ## measure reading against DuckDB and flowlogs-reader  [BENCH=options]
+	$(UV) sync --frozen --inexact --quiet --extra spark --group bench
+	$(RUN) benchmarks.read_flow_logs $(BENCH)
 
 docs: install ## write the generated pages of docs/
 	$(RUN) jobs.dictionary > docs/data_dictionary.md

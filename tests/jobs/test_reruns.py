@@ -124,7 +124,8 @@ def names(lake: Path) -> set[str]:
     return {file["source_file"] for file in read(lake, INGESTED_FILES).to_pylist() if not file["copy_of"]}
 
 
-def test_killed_at_any_point_and_run_again_gives_the_same(spark: SparkSession, engine: str, tmp_path: Path) -> None:
+@pytest.mark.sail_only
+def test_killed_at_any_point_and_run_again_gives_the_same(spark: SparkSession, tmp_path: Path) -> None:
     """SIGKILL to the whole process group as soon as the tables have so many commits, for many numbers.
 
     Each lake is hit three times, then left to finish.
@@ -136,10 +137,9 @@ def test_killed_at_any_point_and_run_again_gives_the_same(spark: SparkSession, e
     work = all_of_them - made
     assert work > 20
     hits = [made + work * share // 12 for share in range(12)]
-    rounds = [hits[0::4], hits[1::4], hits[2::4], hits[3::4]] if engine == "sail" else [[hits[2], hits[6], hits[10]]]
-    for number, targets in enumerate(rounds):
+    for number, targets in enumerate((hits[0::4], hits[1::4], hits[2::4], hits[3::4])):
         lake = tmp_path / f"lake-{number}"
-        run = command("run", "nightly", "--raw", raw, "--lake", lake, "--engine", engine, *days(0, 2))
+        run = command("run", "nightly", "--raw", raw, "--lake", lake, *days(0, 2))
         for target in targets:
             assert killed_at(run, lake, target, delay=0.02 * number), f"the run was done before {target} commits"
         done = subprocess.run(run, capture_output=True, text=True, check=False)
