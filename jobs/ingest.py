@@ -40,6 +40,7 @@ BATCH_FILES = 4_000
 
 _TABLE_OF: dict[str, Table] = {"vpc_flow_logs": FLOW_LOGS, "cloudtrail": CLOUDTRAIL_EVENTS, **TABLES}
 _KNOWN = ("source_file", "kind", "etag", "stat", "file_time", "state", "copy_of", "min_time", "max_time")
+_RECEIPTS = "_receipts"
 # What a record can change around its time.
 _REACH = (-REACH_SECONDS, REACH_SECONDS)
 Row = dict[str, Any]
@@ -55,6 +56,7 @@ def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = 
     root = Path(settings.raw)
     earliest = window.start - timedelta(days=settings.lookback_days)
     latest = window.end + timedelta(hours=settings.lateness_hours)
+    shutil.rmtree(Path(lake.root) / _RECEIPTS, ignore_errors=True)  # what a killed run left
     known = _known(lake, earliest, latest)
     todo = plan(listing(root, earliest, latest), known, root)
     _withdraw(lake, todo.withdraw)
@@ -106,7 +108,7 @@ def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Con
     """Read one batch; returns how many records were good and how many were not."""
     _record(lake, [_row(file, kind=kind, state="started") for file in batch], known)
     # Beside the tables, because on a cluster the readers run on other machines than this.
-    folder = Path(lake.root) / "_receipts" / uuid.uuid4().hex
+    folder = Path(lake.root) / _RECEIPTS / uuid.uuid4().hex
     folder.mkdir(parents=True)
     try:
         frame = (
