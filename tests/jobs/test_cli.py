@@ -94,7 +94,7 @@ def test_each_job_is_a_script_with_help(job: str) -> None:
 
 @pytest.mark.both
 def test_spark_submit_starts_a_job(tmp_path: Path) -> None:
-    raw = Path(__file__).parents[1] / "fixtures" / "raw"
+    raw = Path(__file__).parents[1] / "fixtures" / "raw" / "flat" / "flow-logs"
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "spark-submit"),
