@@ -20,7 +20,7 @@ try:
 except ImportError:
     _inflater, _faults = zlib.decompressobj, (EOFError, zlib.error)
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 """Text that is looked at together: what bounds the memory of a reader."""
 DOCUMENT_BYTES = 128 << 20
 """A JSON file is read so far; AWS's own end long before."""
