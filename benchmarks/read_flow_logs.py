@@ -44,7 +44,7 @@ from transforms.schemas import FLOW_LOGS
 FORMATS = {"default format (v2)": V2, "custom format (v5)": CUSTOM}
 _INTEGERS = {"version", "srcport", "dstport", "protocol", "tcp-flags", "traffic-path"}
 _BIGINTS = {"packets", "bytes", "start", "end"}
-_CHECK = "count(*), sum(bytes), sum(packets), min(start_time), max(end_time), count(source_file), max(date)"
+_CHECK = "count(*), sum(bytes), sum(packets), epoch(min(start_time)), epoch(max(end_time)), count(source_file), max(date)"
 
 
 @dataclass
@@ -153,6 +153,7 @@ def contest(contenders: list[Contender], repeats: int) -> None:
 def same_content(one: Path, other: Path) -> None:
     """Both outputs hold the same records, as far as sums can tell."""
     with duckdb.connect() as connection:
+        connection.execute("SET TimeZone='UTC'")
         found = [connection.execute(f"SELECT {_CHECK} FROM '{f}/**/*.parquet'").fetchall() for f in (one, other)]
     assert found[0] == found[1], found
 
