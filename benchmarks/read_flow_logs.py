@@ -44,7 +44,9 @@ from transforms.schemas import FLOW_LOGS
 FORMATS = {"default format (v2)": V2, "custom format (v5)": CUSTOM}
 _INTEGERS = {"version", "srcport", "dstport", "protocol", "tcp-flags", "traffic-path"}
 _BIGINTS = {"packets", "bytes", "start", "end"}
-_CHECK = "count(*), sum(bytes), sum(packets), epoch(min(start_time)), epoch(max(end_time)), count(source_file), max(date)"
+_CHECK = (
+    "count(*), sum(bytes), sum(packets), epoch(min(start_time)), epoch(max(end_time)), count(source_file), max(date)"
+)
 
 
 @dataclass
