@@ -11,23 +11,13 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from jobs.sources.arrow import arrow_schema
 from transforms.schemas.table import Table
 
 Row = dict[str, Any]
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
-
-_ARROW: dict[str, pa.DataType] = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "array<string>": pa.list_(pa.string()),
-}
 
 
 def at(text: str) -> datetime:
@@ -48,11 +38,7 @@ def frame(spark: SparkSession, schema: StructType | Table, rows: Iterable[Mappin
     assert not unknown, f"no such columns: {unknown}"
     if not rows:
         return spark.createDataFrame([], schema)
-    columns = {
-        field.name: pa.array([row.get(field.name) for row in rows], _ARROW[field.dataType.simpleString()])
-        for field in schema.fields
-    }
-    return spark.createDataFrame(pa.table(columns))
+    return spark.createDataFrame(pa.Table.from_pylist(rows, schema=arrow_schema(schema)))
 
 
 def rows_of(data: DataFrame) -> list[Row]:
