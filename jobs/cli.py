@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -146,8 +145,7 @@ def _lake(config: Path | None, folder: str | None) -> Iterator[Lake]:
         raise LeaseholdError(
             f"there are no tables in {settings.lake!r}: give --lake or --config, or make some with `leasehold run`"
         )
-    settings = replace(settings, engine="sail")
-    with session(settings.engine) as spark:
+    with session("sail") as spark:
         yield Lake(spark, settings.lake)
 
 
