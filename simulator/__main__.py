@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from simulator.scenarios import SCENARIOS
-from simulator.simulate import FORMATS, Options, Summary, simulate
+from simulator.simulate import ACCOUNTS, FORMATS, Options, Summary, simulate
 
 _DEFAULTS = Options()
 
@@ -19,7 +19,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m simulator",
         description="Write the raw logs of a small AWS account as AWS and pollers write them (DIR/raw), and "
         "the truth about them as Parquet (DIR/truth). The same options give the same bytes.",
-        epilog="scenarios:\n" + "\n".join(f"  {n:<18} {(f.__doc__ or '').strip()}" for n, f in SCENARIOS.items()),
+        epilog="\n".join(
+            ["scenarios of the shop:", *(f"  {n:<18} {(f.__doc__ or '').strip()}" for n, f in SCENARIOS.items())]
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write; must be empty")
@@ -46,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         help="also Lambda's data events in CloudTrail, which name the interface of each invocation",
     )  # fmt: skip
     parser.add_argument(
-        "--scenarios", default=",".join(_DEFAULTS.scenarios), metavar="A,B",
-        help="what goes wrong, '' for nothing (default: all)",
+        "--scenarios", type=_names, metavar="A,B",
+        help="what goes wrong, '' for nothing (default: all in the shop, nothing in the crowd)",
     )  # fmt: skip
     parser.add_argument(
         "--poll-minutes", type=float, default=_DEFAULTS.poll_minutes,
@@ -57,14 +59,40 @@ def _parser() -> argparse.ArgumentParser:
         "--missed-polls", type=float, default=_DEFAULTS.missed_polls, metavar="SHARE",
         help="of the polls never took place (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--account", choices=ACCOUNTS, default=_DEFAULTS.account,
+        help="shop: one small company, the same whatever the seed; crowd: made by the seed, many functions "
+        "that share interfaces and peers, to measure attribution with (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--interfaces", type=int, default=_DEFAULTS.interfaces, metavar="N",
+        help="of the crowd: groups of 1 to 10 functions that share an interface in each of their subnets "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--clock-skew-seconds", type=float, default=_DEFAULTS.clock_skew_seconds, metavar="SECONDS",
+        help="in each window of an interface the times of the flow log are off by up to this, either way "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--late-cloudtrail", type=float, default=_DEFAULTS.late_cloudtrail, metavar="SHARE",
+        help="of the CloudTrail files that come 2 to 30 hours later (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--late-flow-logs", type=float, default=_DEFAULTS.late_flow_logs, metavar="SHARE",
+        help="of the flow-log files that come 20 minutes to 12 hours later (default: %(default)s)",
+    )  # fmt: skip
     return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, simulate, say what was written; 2 when the options make no sense."""
     asked = vars(_parser().parse_args(arguments))
     root = asked.pop("out")
-    asked["scenarios"] = tuple(name.strip() for name in asked["scenarios"].split(",") if name.strip())
     begun = time.monotonic()
     try:
         summary = simulate(root, Options(**asked), _say)

@@ -44,8 +44,9 @@ def write_cloudtrail(
     start: int,
     seed: int,
     data_events: bool,
+    late_share: float,
 ) -> Trail:
-    """Write the trail's files below `root`; `start` is the simulation's start in Unix seconds."""
+    """Write the trail's files below `root`, this share of them late; `start` is in Unix seconds."""
     events = [
         *_function_calls(history, api_calls, start),
         *function_events(history, start, seed),
@@ -54,7 +55,7 @@ def write_cloudtrail(
     ]
     if data_events:
         events += _data_events(history, invocations, start)
-    return write_trail(root, events, start, history.seconds)
+    return write_trail(root, events, start, history.seconds, seed, late_share)
 
 
 def request_ids(invocations: Invocations) -> list[str]:
@@ -69,7 +70,7 @@ def _function_calls(history: History, calls: ApiCalls, start: int) -> Iterator[E
     public one; of functions outside the VPC it is one of Lambda's.
     """
     functions = {f.name: f for f in history.functions}
-    endpoint = next(r for r in history.resources if r.interface_type == "vpc_endpoint")
+    endpoints = {r.source: r.endpoint_id for r in history.resources if r.interface_type == "vpc_endpoint"}
     lambdas = (224 + chance(calls.key, 25) * 16).astype(np.int64).tolist()
     rows = zip(
         calls.time.tolist(), calls.key.tolist(), calls.function.tolist(), calls.version.tolist(),
@@ -99,7 +100,7 @@ def _function_calls(history: History, calls: ApiCalls, start: int) -> Iterator[E
         }
         if private:
             gateway = GATEWAY_ENDPOINTS["DYNAMODB" if source.startswith("dynamodb.") else "S3"]
-            content["vpcEndpointId"] = endpoint.endpoint_id if via == "endpoint" else gateway
+            content["vpcEndpointId"] = endpoints[source] if via == "endpoint" else gateway
             content["vpcEndpointAccountId"] = ACCOUNT
         content |= {"eventCategory": "Management", "tlsDetails": tls(source)}
         yield Event(time, key, content, GLOBAL_REGIONS.get(source, REGION))

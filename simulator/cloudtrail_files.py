@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from simulator.account import ACCOUNT, REGION
 from simulator.cloudtrail_shapes import Event
@@ -20,6 +21,8 @@ BUCKET = "example-trail-logs"
 TRAIL = "management-events"
 _DELIVERY = 300
 _LATE, _TWICE = 0.01, 0.005
+_LATE_FILE = (2 * 3_600, 30 * 3_600)
+"""how much later late files come, in seconds"""
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -33,8 +36,12 @@ class Trail:
     files: int
 
 
-def write_trail(root: Path, events: Sequence[Event], start: int, seconds: float) -> Trail:
-    """Write the events' files and the digests below `root`. When an event comes depends on the event alone."""
+def write_trail(root: Path, events: Sequence[Event], start: int, seconds: float, seed: int, late_share: float) -> Trail:
+    """Write the events' files and the digests below `root`.
+
+    When an event comes depends on the event and on its file alone. This share of the files is late: name, path
+    and digest are those of the later delivery.
+    """
     keys = np.array([event.key for event in events], dtype=np.uint64)
     times = np.array([event.time for event in events])
     delay = 120 + 360 * chance(keys, 41)
@@ -49,9 +56,13 @@ def write_trail(root: Path, events: Sequence[Event], start: int, seconds: float)
     for index, file in zip(which[order].tolist(), number[order].tolist(), strict=True):
         contents.setdefault((events[index].region, file), []).append(texts[index])
     digest: dict[int, list[dict[str, str]]] = {}
-    for (region, file), bodies in contents.items():
+    lateness = _lateness(list(contents), seed, late_share)
+    for ((region, file), bodies), late in zip(contents.items(), lateness.tolist(), strict=True):
+        # The suffix stays: a late file and a punctual one can come in the same minute.
+        suffix = _suffix(region, datetime.fromtimestamp(start + file * _DELIVERY, UTC))
+        file += late
         moment = datetime.fromtimestamp(start + file * _DELIVERY, UTC)
-        name = f"{ACCOUNT}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{_suffix(region, moment)}.json.gz"
+        name = f"{ACCOUNT}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{suffix}.json.gz"
         body = ('{"Records":[' + ",".join(bodies) + "]}").encode()
         key = f"AWSLogs/{ACCOUNT}/CloudTrail/{region}/{moment:%Y/%m/%d}/{name}"
         save(root, key, body)
@@ -62,6 +73,14 @@ def write_trail(root: Path, events: Sequence[Event], start: int, seconds: float)
     for hour in range(int(seconds // 3_600)):
         _digest(root, datetime.fromtimestamp(start + hour * 3_600, UTC), digest.get(hour, []))
     return Trail(len(events), len(which), len(contents))
+
+
+def _lateness(files: Sequence[tuple[str, int]], seed: int, share: float) -> npt.NDArray[np.int64]:
+    """By how many deliveries each (region, number of the file) is late."""
+    keys = np.array([int(stable_id("", "late", seed, *file, length=16), 16) for file in files], dtype=np.uint64)
+    least, most = (seconds // _DELIVERY for seconds in _LATE_FILE)
+    late = least + (chance(keys, 2) * (most - least + 1)).astype(np.int64)
+    return np.where(chance(keys, 1) < share, late, 0)
 
 
 def _digest(root: Path, begin: datetime, files: list[dict[str, str]]) -> None:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from simulator.account import ACCOUNT, FLOW_LOG, REGION, SUBNETS, VPC
 from simulator.files import save
-from simulator.randomness import Keys, chance, stable_id
+from simulator.randomness import Keys, chance, mixed, stable_id
 from simulator.traffic import Bools, Ints
 
 DEFAULT_FORMAT = (
@@ -32,6 +32,8 @@ CUSTOM_FORMAT = (
 
 OK, NODATA, SKIPDATA = 0, 1, 2
 _ROWS_AT_ONCE = 50_000
+_LATE_FILE = (20 * 60, 12 * 3_600)
+"""how much later late files come, in seconds"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Shape:
     lag_share: float = 0.02
     """of the (interface, window)s are taken down up to 60 seconds late"""
     nodata: bool = True
+    skew_seconds: float = 0.0
+    """in every (interface, window) the recorder's clock is off by up to this, either way"""
+    late_file_share: float = 0.0
+    """of the files come 20 minutes to 12 hours after the rest"""
 
 
 @dataclass(frozen=True)
@@ -104,10 +110,10 @@ class Records:
         return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)})
 
 
-def write_records(root: Path, rows: Records, book: Book, shape: Shape, start: int) -> int:
+def write_records(root: Path, rows: Records, book: Book, shape: Shape, start: int, seed: int) -> int:
     """Files by delivery time, minutes after the window closed, for some records more than an hour.
 
-    Returns how many files. When a record comes depends on the record alone.
+    Returns how many files. When a record comes depends on the record and on its file alone.
     """
     delay = 120 + 300 * chance(rows.key, 5)
     late = chance(rows.key, 6) < shape.late_share
@@ -116,6 +122,8 @@ def write_records(root: Path, rows: Records, book: Book, shape: Shape, start: in
     order = np.lexsort((rows.key, file))
     numbers, firsts = np.unique(file[order], return_index=True)
     edges = [*firsts.tolist(), len(order)]
+    delivered = start + numbers * shape.delivery_seconds
+    late_by = _lateness(numbers, shape, seed)
     header = (" ".join(shape.fields) + "\n").encode()
     # Some files at a time: the text of all would take much memory.
     first = 0
@@ -127,16 +135,25 @@ def write_records(root: Path, rows: Records, book: Book, shape: Shape, start: in
         places, text = np.frombuffer(offsets, dtype=np.int64).tolist(), memoryview(data)
         for n in range(first, after):
             body = text[places[edges[n] - base] : places[edges[n + 1] - base]]
-            key = _key(start + int(numbers[n]) * shape.delivery_seconds)
+            key = _key(int(delivered[n]), int(late_by[n]))
             save(root, key, b"".join((header, body)))
         first = after
     return len(numbers)
 
 
-def _key(moment: int) -> str:
-    at = datetime.fromtimestamp(moment, UTC)
+def _lateness(numbers: Ints, shape: Shape, seed: int) -> Ints:
+    """By how many seconds each file is late: whole deliveries."""
+    keys = mixed(numbers.astype(np.uint64), seed, 8)
+    least, most = (seconds // shape.delivery_seconds for seconds in _LATE_FILE)
+    late = least + (chance(keys, 2) * (most - least + 1)).astype(np.int64)
+    return np.where(chance(keys, 1) < shape.late_file_share, late * shape.delivery_seconds, 0)
+
+
+def _key(moment: int, late_by: int) -> str:
+    """Of the file of that moment. Its label stays when it is late: another can come in the same minute."""
+    label = stable_id("", FLOW_LOG, datetime.fromtimestamp(moment, UTC), length=8)
+    at = datetime.fromtimestamp(moment + late_by, UTC)
     folder = f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{at:%Y/%m/%d}"
-    label = stable_id("", FLOW_LOG, at, length=8)
     return f"{folder}/{ACCOUNT}_vpcflowlogs_{REGION}_{FLOW_LOG}_{at:%Y%m%dT%H%MZ}_{label}.log.gz"
 
 

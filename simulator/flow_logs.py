@@ -58,8 +58,8 @@ def write_flow_logs(
         empty = np.setdiff1d(_live_slots(lives, windows, shape.period_seconds), used)
         notes.append(_status(empty, windows, NODATA, shape, seed))
     everything = Records.joined(notes)
-    _lag(everything, shape, seed)
-    files = write_records(root, everything, book, shape, start)
+    _misdate(everything, shape, seed)
+    files = write_records(root, everything, book, shape, start, seed)
 
     own = conversations.interface[pieces.index] * windows + pieces.window
     logged = np.ones(len(conversations), dtype=bool)
@@ -244,10 +244,15 @@ def _slot_keys(interface: Ints, window: Ints, seed: int) -> Keys:
     return mixed(interface.astype(np.uint64), window, seed)
 
 
-def _lag(rows: Records, shape: Shape, seed: int) -> None:
-    """In some windows of an interface AWS takes packets down up to a minute after they passed."""
+def _misdate(rows: Records, shape: Shape, seed: int) -> None:
+    """In some windows of an interface AWS takes packets down up to a minute after they passed.
+
+    And in each of them its clock may be off: all records of the window by the same.
+    """
     keys = _slot_keys(rows.interface, rows.window, seed)
     late = (chance(keys, 3) < shape.lag_share) & (rows.status == OK)
     seconds = np.where(late, 1 + (chance(keys, 4) * 60).astype(np.int64), 0)
+    skew = np.rint(shape.skew_seconds * (2 * chance(keys, 5) - 1)).astype(np.int64)
+    seconds += np.where(rows.status == OK, skew, 0)
     rows.start += seconds
     rows.end += seconds

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from simulator.account import SUBNET_A, SUBNETS, Function, Resource, functions, group, resources
+from simulator.account import SUBNETS, Account, Function, Handover, Resource, group
 from simulator.randomness import stable_id
 
 DAY = 86_400
 LATEST = "$LATEST"
 ALIAS = "live"
-
-_RECREATED, _HEIR = group("rds-query-logger"), group("search")
 
 
 @dataclass(frozen=True)
@@ -98,16 +97,28 @@ class History:
 
     def function(self, name: str) -> Function:
         """The function of that name."""
-        return next(f for f in self.functions if f.name == name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Function]:
+        return {f.name: f for f in self.functions}
+
+    @cached_property
+    def _changes_of(self) -> dict[str, list[Change]]:
+        made: dict[str, list[Change]] = {}
+        for change in self.changes:
+            made.setdefault(change.function, []).append(change)
+        return made
 
     def serving(self, function: Function, subnet: str) -> list[tuple[float, float, int]]:
         """(from, to, index of the interface) that carries the function's new connections there, in order."""
         spans: list[tuple[float, float, int]] = []
+        mine = [c for c in self.configurations if c.function == function.name]
         for index, interface in enumerate(self.interfaces):
             if interface.subnet != subnet:
                 continue
-            for configuration in self.configurations:
-                if configuration.function != function.name or configuration.groups != interface.groups:
+            for configuration in mine:
+                if configuration.groups != interface.groups:
                     continue
                 start, end = max(configuration.start, interface.start), min(configuration.end, interface.end)
                 if start < end:
@@ -125,8 +136,8 @@ class History:
         born = function.life[0] == 0.0
         latest = State(LATEST, function.groups, 0, -9 * DAY + 40_000.0) if born else None
         versions = [State("1", function.groups, 0, -9 * DAY + 40_007.0)] if born and function.deploys else []
-        for change in self.changes:
-            if change.function != function.name or change.time > moment or change.error:
+        for change in self._changes_of.get(function.name, ()):
+            if change.time > moment or change.error:
                 continue
             busy = moment < change.done
             if change.kind == "delete":
@@ -146,22 +157,22 @@ class History:
 
     def version_at(self, function: Function, moment: float) -> str:
         """The version that an invocation runs: the newest published one, else $LATEST."""
-        published = [c for c in self.changes if c.function == function.name and c.kind == "publish"]
+        published = [c for c in self._changes_of.get(function.name, ()) if c.kind == "publish"]
         earlier = [c.version for c in published if c.done <= moment]
         return earlier[-1] if earlier else "1" if function.deploys else LATEST
 
 
-def history(days: float) -> History:
-    """All that happens in so many days. It depends on no seed: only traffic does."""
-    everything = functions()
+def history(account: Account, days: float) -> History:
+    """All that happens to the account in so many days. It depends on no seed but the account's own."""
+    everything = account.functions
     changes = tuple(sorted(_changes(everything, days), key=lambda c: (c.time, c.function)))
     configurations = tuple(c for f in everything for c in _configurations(f, changes))
-    made = _interfaces(configurations, everything, days)
-    return History(days, everything, resources(), changes, configurations, made)
+    made = _interfaces(configurations, account, days * DAY)
+    return History(days, everything, account.resources, changes, configurations, made)
 
 
 def _office_hour(fraction: float, days: float, hour: float) -> float:
-    """That share of the days, at that hour."""
+    """The day at that share of the days, at that hour."""
     return math.floor(fraction * days) * DAY + hour * 3_600
 
 
@@ -169,13 +180,14 @@ def _changes(everything: Sequence[Function], days: float) -> Iterator[Change]:
     for function in everything:
         name = function.name
         born, dead = function.life
+        late = function.late_hours
         made: list[Change] = []
         if born > 0:
-            moment = _office_hour(born, days, 9.31)
+            moment = _office_hour(born, days, 9.31 + late)
             made.append(Change(moment, moment + 60, name, "create", function.groups))
         if function.moves:
-            # 10:29:24: the poll of 10:30 finds it in progress.
-            moment = _office_hour(function.moves[0], days, 10.49)
+            # At the shop 10:29:24: the poll of 10:30 finds it in progress.
+            moment = _office_hour(function.moves[0], days, 10.49 + late)
             made.append(Change(moment, moment + 70, name, "configuration", function.moves[1]))
             text = (
                 f"The operation cannot be performed at this time. An update is in progress for resource: {function.arn}"
@@ -184,11 +196,11 @@ def _changes(everything: Sequence[Function], days: float) -> Iterator[Change]:
             asked = group("default")
             made.append(Change(moment + 21, moment + 21, name, "configuration", asked, error=error))
         for n, fraction in enumerate(function.deploys):
-            moment = _office_hour(fraction, days, 11.2 + 1.7 * n)
+            moment = _office_hour(fraction, days, 11.2 + 1.7 * n + late)
             made.append(Change(moment, moment + 6, name, "code"))
             made.append(Change(moment + 9, moment + 11, name, "publish", version=str(n + 2)))
         if dead < 1:
-            moment = _office_hour(dead, days, 16.73)
+            moment = _office_hour(dead, days, 16.73 + late)
             made.append(Change(moment, moment, name, "delete"))
         yield from (change for change in made if change.done < days * DAY)
 
@@ -212,42 +224,60 @@ def _configurations(function: Function, changes: Sequence[Change]) -> Iterator[C
         yield Configuration(function.name, groups, asked, start, math.inf)
 
 
-def _interfaces(
-    configurations: Sequence[Configuration], everything: Sequence[Function], days: float
-) -> tuple[Interface, ...]:
+def _interfaces(configurations: Sequence[Configuration], account: Account, seconds: float) -> tuple[Interface, ...]:
     """One per (subnet, groups) in use, kept for 20 minutes after the last user has gone.
 
-    After a third of the time Lambda re-creates one with another address; two minutes after the old one
-    is gone, its address goes to the interface of other functions, which is re-created too.
+    Where Lambda re-creates one there are two for a minute, each with its address.
     """
-    subnets = {f.name: f.subnets for f in everything}
+    subnets = {f.name: f.subnets for f in account.functions}
     uses: dict[tuple[str, tuple[str, ...]], list[Configuration]] = {}
     for configuration in configurations:
         for subnet in subnets[configuration.function]:
             uses.setdefault((subnet, configuration.groups), []).append(configuration)
-    gone = days * DAY / 3 + 433
+    renewals = _renewals(account.handovers, seconds)
     made: list[Interface] = []
-    handed_over = ""
     for (subnet, groups), users in uses.items():
         first = min(users, key=lambda c: c.asked)
-        start = first.asked + 4 if first.asked > 0 else 0.0
+        begin = first.asked + 4 if first.asked > 0 else 0.0
         end = max(c.end for c in users) + 1_200
-        lives = [(start, end if end < days * DAY else math.inf)]
-        if groups == _RECREATED and gone < days * DAY:
-            lives = [(0.0, gone), (gone - 60, math.inf)]
-        elif groups == _HEIR and gone + 180 < days * DAY:
-            lives = [(0.0, gone + 180), (gone + 120, math.inf)]
-        for part, (begin, stop) in enumerate(lives):
-            address = f"10.0.{1 if subnet == SUBNET_A else 2}.{101 + len(made)}"
-            if groups == _RECREATED and part == 0:
-                handed_over = address
-            elif groups == _HEIR and part == 1:
-                address = handed_over
+        lives = []
+        for new, old_end in renewals.get((subnet, groups), ()):
+            lives.append((begin, old_end))
+            begin = new
+        lives.append((begin, end if end < seconds else math.inf))
+        for part, (start, stop) in enumerate(lives):
             label = str(uuid.UUID(stable_id("", subnet, groups, part, length=32), version=4))
             made.append(
                 Interface(
-                    stable_id("eni-0", subnet, groups, part, length=16),
-                    address, subnet, groups, first.function, begin, stop, label,
+                    stable_id("eni-0", subnet, groups, part, length=16), account.address(subnet, len(made)),
+                    subnet, groups, first.function, start, stop, label,
                 )
             )  # fmt: skip
-    return tuple(made)
+    return tuple(_handed_over(made, account.handovers))
+
+
+def _renewals(
+    handovers: Sequence[Handover], seconds: float
+) -> dict[tuple[str, tuple[str, ...]], list[tuple[float, float]]]:
+    """(begin of the new interface, end of the old one) for each (subnet, groups), as far as time reaches."""
+    made: dict[tuple[str, tuple[str, ...]], list[tuple[float, float]]] = {}
+    for handover in sorted(handovers, key=lambda h: h.gone):
+        begin = handover.gone + handover.pause
+        if handover.gone < seconds:
+            made.setdefault((handover.subnet, handover.giver), []).append((handover.gone - 60, handover.gone))
+        if begin + 60 < seconds:
+            made.setdefault((handover.subnet, handover.heir), []).append((begin, begin + 60))
+    return made
+
+
+def _handed_over(interfaces: list[Interface], handovers: Sequence[Handover]) -> list[Interface]:
+    """The interfaces, with what givers left to heirs: in order of time, for an heir can give in its turn."""
+    made = list(interfaces)
+    ends = {(i.subnet, i.groups, i.end): n for n, i in enumerate(made)}
+    begins = {(i.subnet, i.groups, i.start): n for n, i in enumerate(made)}
+    for handover in sorted(handovers, key=lambda h: h.gone):
+        old = ends.get((handover.subnet, handover.giver, handover.gone))
+        new = begins.get((handover.subnet, handover.heir, handover.gone + handover.pause))
+        if old is not None and new is not None:
+            made[new] = replace(made[new], address=made[old].address)
+    return made

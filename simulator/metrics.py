@@ -22,6 +22,8 @@ METRICS = (
     ("ConcurrentExecutions", "Maximum"),
 )
 """(name, statistic) that are asked for, with a period of a minute."""
+FUNCTIONS_AT_ONCE = 500 // len(METRICS)
+"""GetMetricData takes no more than 500 queries."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from simulator.account import (
 from simulator.cloudtrail_shapes import code_hash, function_arn
 from simulator.files import save
 from simulator.lifecycle import History, Interface, State
-from simulator.metrics import Metrics
+from simulator.metrics import FUNCTIONS_AT_ONCE, Metrics
 from simulator.randomness import stable_id, stream
 from simulator.traffic import Invocations
 
@@ -65,8 +65,10 @@ def write_polls(root: Path, history: History, invocations: Invocations, start: i
         if until > asked_until:
             # Also of functions that are gone by now: their last minutes are still wanted.
             known = [f for f in history.functions if history.states(f, moment) or history.states(f, asked_until)]
-            request, answer = metrics.answer([f.name for f in known], asked_until, until)
-            _write(root, "get_metric_data", start + moment + 4, request, answer)
+            for n, first in enumerate(range(0, len(known), FUNCTIONS_AT_ONCE)):
+                names = [f.name for f in known[first : first + FUNCTIONS_AT_ONCE]]
+                request, answer = metrics.answer(names, asked_until, until)
+                _write(root, "get_metric_data", start + moment + 4 + n, request, answer)
             asked_until = until
     return int((~missed).sum())
 

@@ -8,12 +8,14 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from simulator.cloudtrail import write_cloudtrail
+from simulator.crowd import crowd
 from simulator.flow_log_text import CUSTOM_FORMAT, DEFAULT_FORMAT, Shape
 from simulator.flow_logs import write_flow_logs
-from simulator.lifecycle import History, history
+from simulator.lifecycle import DAY, History, history
 from simulator.polls import Polling, write_polls
 from simulator.randomness import stream
 from simulator.scenarios import SCENARIOS, Effects
+from simulator.shop import shop
 from simulator.traffic import (
     Activity,
     ApiCalls,
@@ -29,6 +31,7 @@ from simulator.truth import write_truth
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, steps done, steps in all)."""
 
+ACCOUNTS = ("shop", "crowd")
 FORMATS = {"custom": CUSTOM_FORMAT, "default": DEFAULT_FORMAT}
 _STEPS = ("functions at work", "flow logs", "CloudTrail", "polls", "truth")
 
@@ -49,13 +52,24 @@ class Options:
     """of the flow log: custom (fields of versions 2 to 5) or default (the 14 of version 2)"""
     data_events: bool = False
     """CloudTrail's Lambda data events: optional and paid, therefore off"""
-    scenarios: tuple[str, ...] = tuple(SCENARIOS)
+    scenarios: tuple[str, ...] | None = None
+    """None: all that the account has. They are the shop's; the crowd has none"""
     poll_minutes: float = 30
     missed_polls: float = 0.0
     """share of the polls that never took place"""
+    account: str = "shop"
+    """shop: one small company, the same whatever the seed; crowd: made by the seed, to measure attribution with"""
+    interfaces: int = 20
+    """of the crowd: how many groups of 1 to 10 functions share an interface in each of their subnets"""
+    clock_skew_seconds: float = 0.0
+    """in each (interface, window) of the flow log the recorder's clock is off by up to this, either way"""
+    late_cloudtrail: float = 0.0
+    """share of the CloudTrail files that come 2 to 30 hours later"""
+    late_flow_logs: float = 0.0
+    """share of the flow-log files that come 20 minutes to 12 hours later"""
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.scenarios if name not in SCENARIOS]
+        unknown = [name for name in self.scenarios or () if name not in SCENARIOS]
         if unknown:
             raise ValueError(f"unknown scenario {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}")
         if self.format not in FORMATS:
@@ -64,10 +78,37 @@ class Options:
             raise ValueError(f"period_seconds is 60 or 600, not {self.period_seconds}")
         if self.days <= 0 or self.rate <= 0 or self.poll_minutes < 1:
             raise ValueError("days and rate must be more than 0, poll_minutes at least 1")
-        if self.scenarios and self.days < 1:
+        if self.account not in ACCOUNTS:
+            raise ValueError(f"unknown account {self.account}; there are: {', '.join(ACCOUNTS)}")
+        if self.account != "shop" and self.scenarios:
+            raise ValueError(f"scenarios happen in the shop only: leave them out for account {self.account}")
+        if self.account == "shop" and self.interfaces != 20:
+            raise ValueError("interfaces is for account crowd only: the shop always has the same")
+        if not 1 <= self.interfaces <= 1_000:
+            raise ValueError(f"interfaces is from 1 to 1000, not {self.interfaces}")
+        if self.played and self.days < 1:
             raise ValueError("scenarios need at least one whole day: raise days, or ask for no scenarios")
         if not 0 <= self.missed_polls < 1:
             raise ValueError(f"missed_polls is a share from 0 to below 1, not {self.missed_polls}")
+        for name in ("late_cloudtrail", "late_flow_logs"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+        if not 0 <= self.clock_skew_seconds <= 600:
+            raise ValueError(f"clock_skew_seconds is from 0 to 600, not {self.clock_skew_seconds}")
+
+    @property
+    def played(self) -> tuple[str, ...]:
+        """The scenarios that take place, each once."""
+        if self.scenarios is None:
+            return tuple(SCENARIOS) if self.account == "shop" else ()
+        return tuple(dict.fromkeys(self.scenarios))
+
+    @property
+    def world(self) -> History:
+        """The account and all that happens to it, apart from traffic."""
+        seconds = self.days * DAY
+        account = shop(seconds) if self.account == "shop" else crowd(self.seed, self.interfaces, seconds)
+        return history(account, self.days)
 
 
 @dataclass(frozen=True)
@@ -101,13 +142,20 @@ def simulate(root: Path, options: Options | None = None, progress: Progress | No
         tell(_STEPS[number] if number < len(_STEPS) else "done", number, len(_STEPS))
 
     step(0)
-    world = history(options.days)
+    world = options.world
     invocations, conversations, api_calls, effects = _activity(world, options, start)
     step(1)
-    shape = Shape(fields=FORMATS[options.format], period_seconds=options.period_seconds)
+    shape = Shape(
+        fields=FORMATS[options.format],
+        period_seconds=options.period_seconds,
+        skew_seconds=options.clock_skew_seconds,
+        late_file_share=options.late_flow_logs,
+    )
     flows = write_flow_logs(raw, conversations, world, start, seed, shape)
     step(2)
-    trail = write_cloudtrail(raw, world, invocations, api_calls, start, seed, options.data_events)
+    trail = write_cloudtrail(
+        raw, world, invocations, api_calls, start, seed, options.data_events, options.late_cloudtrail
+    )
     step(3)
     polling = Polling(round(options.poll_minutes * 60), options.missed_polls)
     polls = write_polls(raw, world, invocations, start, seed, polling)
@@ -140,7 +188,7 @@ def _activity(world: History, options: Options, start: int) -> tuple[Invocations
     normal = Conversations.joined([conversations for _, conversations, _ in background])
     assign_ports(normal, odd=False)
     effects = Effects()
-    for name in dict.fromkeys(options.scenarios):
+    for name in options.played:
         SCENARIOS[name](world, stream(options.seed, "scenario", name), effects)
     for _, conversations, _ in effects.activities:
         assign_ports(conversations, odd=True)

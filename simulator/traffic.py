@@ -140,7 +140,7 @@ def perform(
     count = len(times)
     invocations = Invocations(
         start=times,
-        end=times + rng.uniform(0.02, 0.4, count),
+        end=times + function.pace * rng.uniform(0.02, 0.4, count),
         key=draw_keys(rng, count),
         function=np.full(count, function.name),
         version=_versions_at(history, function, times),
@@ -157,7 +157,7 @@ def perform(
     # An invocation lasts as long as its longest connection, and a moment more.
     position = np.searchsorted(np.sort(invocations.key), whole.invocation)
     position = np.argsort(invocations.key)[position] if count else position
-    np.maximum.at(invocations.end, position, whole.end + 0.05)
+    np.maximum.at(invocations.end, position, whole.end + 0.05 * min(1, function.pace))
     if not function.in_vpc:
         whole = whole.where(np.zeros(len(whole), dtype=bool))
     return invocations, whole, ApiCalls.joined(api_calls)
@@ -169,11 +169,12 @@ def _connect(
     """One connection in this share of the invocations, and the API calls made over it."""
     those = invocations.where(rng.random(len(invocations)) < call.share)
     count = len(those)
-    start = those.start + rng.uniform(0.01, 0.15, count)
-    seconds = np.minimum(rng.exponential(call.seconds, count) + 0.1, function.timeout - 2)
+    start = those.start + min(1, function.pace) * rng.uniform(0.01, 0.15, count)
+    longest = function.timeout - 2 * max(1, function.pace)
+    seconds = np.minimum(rng.exponential(call.seconds, count) + 0.1 * function.pace, longest)
     # A deleted interface cuts what was open; the simulation's end does too.
     ends = np.array([min(i.end, history.seconds) for i in history.interfaces] + [history.seconds])
-    end = np.maximum(start + 0.05, np.minimum(start + seconds, ends[those.interface] - 0.5))
+    end = np.maximum(start + 0.05 * min(1, function.pace), np.minimum(start + seconds, ends[those.interface] - 0.5))
     # At least 40 bytes in each window that it touches, whatever the windows are.
     least = (40 * (2 + (end - start) // 60)).astype(np.int64)
     sizes = rng.lognormal(0.0, 0.25, (2, count))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.cloudtrail import request_ids
-from simulator.lifecycle import History
+from simulator.lifecycle import Configuration, History
 from simulator.traffic import ApiCalls, Bools, Conversations, Invocations
 
 _TIME = pa.timestamp("us", "UTC")
@@ -131,13 +131,15 @@ def _leases(history: History, start: int) -> pa.Table:
     `valid_from` NULL: since before the simulation; `valid_to` NULL: beyond its end.
     """
     rows = []
+    by_groups: dict[tuple[str, ...], list[Configuration]] = {}
+    for configuration in history.configurations:
+        by_groups.setdefault(configuration.groups, []).append(configuration)
     for interface in history.interfaces:
-        for configuration in history.configurations:
+        for configuration in by_groups.get(interface.groups, ()):
             function = history.function(configuration.function)
-            fits = interface.subnet in function.subnets and interface.groups == configuration.groups
             begin = max(interface.start, configuration.start)
             end = min(interface.end, configuration.end)
-            if fits and begin < end:
+            if interface.subnet in function.subnets and begin < end:
                 rows.append((interface, function.name, begin, end))
     begins, ends = np.array([r[2] for r in rows]), np.array([r[3] for r in rows])
     open_end = ends > history.seconds

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from simulator.lifecycle import History, history
+from simulator.lifecycle import History
 from simulator.simulate import Options, simulate
 
 Row = dict[str, Any]
@@ -27,7 +27,7 @@ class Simulated:
 
     @property
     def history(self) -> History:
-        return history(self.options.days)
+        return self.options.world
 
     def files(self, under: str) -> list[Path]:
         """The raw files whose path holds that text, in order of time."""
