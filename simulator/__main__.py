@@ -82,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         "--late-flow-logs", type=float, default=_DEFAULTS.late_flow_logs, metavar="SHARE",
         help="of the flow-log files that come 20 minutes to 12 hours later (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--keep-alive", type=float, default=_DEFAULTS.keep_alive, metavar="SHARE",
+        help="of the crowd's functions whose connections outlive an invocation, by minutes (default: %(default)s)",
+    )  # fmt: skip
     return parser
 
 

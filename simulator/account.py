@@ -88,6 +88,8 @@ class Function:
     """multiplies what an invocation takes besides waiting for its peers; at 1 that is up to 0.4 s"""
     late_hours: float = 0.0
     """how long after the company's usual hours its changes are made"""
+    keeps_open: bool = False
+    """its execution environments keep connections open for their next invocation"""
 
     @property
     def arn(self) -> str:

@@ -37,13 +37,18 @@ class _Group:
     groups: tuple[str, ...]
 
 
-def crowd(seed: int, interfaces: int, seconds: float) -> Account:
-    """So many groups over so many seconds. The first function of a group of several stays all the time."""
+def crowd(seed: int, interfaces: int, seconds: float, keep_alive: float) -> Account:
+    """So many groups over so many seconds; this share of the functions keeps connections open.
+
+    The first function of a group of several stays all the time.
+    """
     resources, inner = _inside()
     outer = _outside()
     groups = _groups(seed, interfaces)
     made = [function for one in groups for function in _functions(one, groups, inner, outer, seed)]
     steady = [one for one in groups if any(f.groups == one.groups and _stays(f) for f in made)]
+    kept = stream(seed, "crowd", "keep-alive").random(len(made)) < keep_alive
+    made = [replace(function, keeps_open=bool(keeps)) for function, keeps in zip(made, kept, strict=True)]
     handovers = _handovers(steady, interfaces, seconds, stream(seed, "crowd", "hand-overs"))
     return Account((*made, *_without_vpc(seed)), resources, handovers, _NETWORKS)
 

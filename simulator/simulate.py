@@ -11,6 +11,7 @@ from simulator.cloudtrail import write_cloudtrail
 from simulator.crowd import crowd
 from simulator.flow_log_text import CUSTOM_FORMAT, DEFAULT_FORMAT, Shape
 from simulator.flow_logs import write_flow_logs
+from simulator.keep_alive import kept_open
 from simulator.lifecycle import DAY, History, history
 from simulator.polls import Polling, write_polls
 from simulator.randomness import stream
@@ -67,6 +68,8 @@ class Options:
     """share of the CloudTrail files that come 2 to 30 hours later"""
     late_flow_logs: float = 0.0
     """share of the flow-log files that come 20 minutes to 12 hours later"""
+    keep_alive: float = 0.0
+    """of the crowd: share of the functions whose connections outlive an invocation, by minutes"""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.scenarios or () if name not in SCENARIOS]
@@ -82,15 +85,15 @@ class Options:
             raise ValueError(f"unknown account {self.account}; there are: {', '.join(ACCOUNTS)}")
         if self.account != "shop" and self.scenarios:
             raise ValueError(f"scenarios happen in the shop only: leave them out for account {self.account}")
-        if self.account == "shop" and self.interfaces != 20:
-            raise ValueError("interfaces is for account crowd only: the shop always has the same")
+        if self.account == "shop" and (self.interfaces != 20 or self.keep_alive):
+            raise ValueError("interfaces and keep_alive are for account crowd only: the shop is always the same")
         if not 1 <= self.interfaces <= 1_000:
             raise ValueError(f"interfaces is from 1 to 1000, not {self.interfaces}")
         if self.played and self.days < 1:
             raise ValueError("scenarios need at least one whole day: raise days, or ask for no scenarios")
         if not 0 <= self.missed_polls < 1:
             raise ValueError(f"missed_polls is a share from 0 to below 1, not {self.missed_polls}")
-        for name in ("late_cloudtrail", "late_flow_logs"):
+        for name in ("late_cloudtrail", "late_flow_logs", "keep_alive"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
         if not 0 <= self.clock_skew_seconds <= 600:
@@ -107,8 +110,9 @@ class Options:
     def world(self) -> History:
         """The account and all that happens to it, apart from traffic."""
         seconds = self.days * DAY
-        account = shop(seconds) if self.account == "shop" else crowd(self.seed, self.interfaces, seconds)
-        return history(account, self.days)
+        if self.account == "shop":
+            return history(shop(seconds), self.days)
+        return history(crowd(self.seed, self.interfaces, seconds, self.keep_alive), self.days)
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,10 @@ def _activity(world: History, options: Options, start: int) -> tuple[Invocations
         rng = stream(options.seed, "invocations", function.name)
         times = invocation_times(function, world, weekday_of(start), rng, options.rate)
         rng = stream(options.seed, "calls", function.name)
-        background.append(perform(world, function, times, function.calls, rng))
+        invocations, conversations, api_calls = perform(world, function, times, function.calls, rng)
+        if function.keeps_open:
+            conversations = kept_open(invocations, conversations)
+        background.append((invocations, conversations, api_calls))
     # Together, because functions share interfaces.
     normal = Conversations.joined([conversations for _, conversations, _ in background])
     assign_ports(normal, odd=False)

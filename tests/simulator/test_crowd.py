@@ -163,7 +163,8 @@ def test_another_seed_is_another_account() -> None:
     [
         ({"account": "bank"}, "unknown account bank; there are: shop, crowd"),
         ({"account": "crowd", "scenarios": ("beacon",)}, "scenarios happen in the shop only"),
-        ({"interfaces": 30}, "interfaces is for account crowd only"),
+        ({"interfaces": 30}, "interfaces and keep_alive are for account crowd only"),
+        ({"keep_alive": 0.5}, "for account crowd only"),
         ({"account": "crowd", "interfaces": 0}, "from 1 to 1000, not 0"),
         ({"clock_skew_seconds": -1}, "from 0 to 600, not -1"),
         ({"late_cloudtrail": 1.5}, "late_cloudtrail is a share from 0 to 1, not 1.5"),
