@@ -1,8 +1,8 @@
-"""What the commands show of the tables: `alerts`, `leases`, `explain`."""
+"""What the commands show of the tables: `alerts`, `explain`."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -12,10 +12,9 @@ from rich.text import Text
 import detections
 from jobs import hours
 from jobs.errors import LeaseholdError
-from jobs.show import SEVERITY_STYLES, Row, as_json, days, facts, moment, safe, table
+from jobs.show import SEVERITY_STYLES, Row, as_json, days, facts, safe, table
 from jobs.storage import Lake
-from transforms.lookup import holders
-from transforms.schemas import ALERTS, FLOW_LOGS, FUNCTION_BASELINES, FUNCTION_FLOWS, IP_LEASES
+from transforms.schemas import ALERTS, FLOW_LOGS, FUNCTION_BASELINES, FUNCTION_FLOWS
 
 _SHOWN = 20
 """Rows of evidence on a screen; the tables have them all."""
@@ -49,69 +48,6 @@ def alert_table(rows: list[Row]) -> Table:
         head.append(safe(row["opened_at"]), style="not bold")
         made.add_row(head, Text.assemble((safe(row["title"]), style), "\n", safe(row["summary"])))
     return made
-
-
-def leases(lake: Lake, console: Console, address: str, at: datetime, vpc_id: str | None, json: bool) -> None:
-    """Who held the address at the instant; else who did before and after."""
-    rows = holders(lake.read(IP_LEASES), address, at, vpc_id).toArrow().to_pylist()
-    rank = {"held": 0, "perhaps": 1, "before": 2, "after": 3}
-    rows.sort(key=lambda r: (rank[r["answer"]], r["distance_seconds"] or 0, r["owner_kind"], r["owner_name"] or ""))
-    here = [r for r in rows if r["answer"] in ("held", "perhaps")]
-    if json:
-        print(as_json(here))
-        return
-    console.print(Text(_lease_sentence(address, at, here)))
-    shown = here or [r for kind in ("before", "after") for r in rows if r["answer"] == kind][:_SHOWN]
-    if shown:
-        console.print(_lease_table(shown))
-    if not rows:
-        console.print(
-            "No lease names this address: neither a poll of DescribeNetworkInterfaces nor CloudTrail has shown it."
-        )
-
-
-def _lease_sentence(address: str, at: datetime, here: list[Row]) -> str:
-    held = [r for r in here if r["answer"] == "held"] or here
-    names = sorted({f"{r['owner_kind']} {safe(r['owner_name'])}" for r in held})
-    when = f"{address} at {moment(at)}"
-    if not held:
-        return f"{when}: nobody that is known. The nearest leases before and after:"
-    perhaps = "" if held[0]["answer"] == "held" else "perhaps "
-    scopes = sorted({f"{r['account_id'] or 'unknown account'} {r['vpc_id'] or 'unknown VPC'}" for r in held})
-    if len(scopes) > 1:
-        return f"{when}: {perhaps}{len(scopes)} networks use this address ({'; '.join(scopes)}): choose with --vpc."
-    if len(names) == 1:
-        return f"{when}: {perhaps}{names[0]}."
-    return f"{when}: {perhaps}one of {len(names)}, which share the interface: {', '.join(names)}."
-
-
-def _lease_table(rows: list[Row]) -> Table:
-    def boundary(row: Row, side: str) -> str:
-        value, evidence, spread = (
-            row[f"valid_{side}"],
-            row[f"{side}_evidence"],
-            row[f"{side}_uncertainty_seconds"],
-        )
-        if value is None:
-            return "unknown" if side == "from" or row["valid_from"] is None else "still so at the last evidence"
-        about = f" ± {timedelta(seconds=spread)}" if spread else "" if spread == 0 else " or earlier"
-        return f"{moment(value)}{about} ({evidence})"
-
-    columns = ("answer", "kind", "owner", "interface", "VPC", "from", "until", "basis")
-    cells = [
-        (
-            r["answer"],
-            r["owner_kind"],
-            r["owner_name"],
-            r["interface_id"],
-            r["vpc_id"],
-            boundary(r, "from"),
-            boundary(r, "to"),
-            r["basis"],
-        )
-        for r in rows
-    ]
-    return table("", columns, cells)
 
 
 def explain(lake: Lake, console: Console, prefix: str) -> None:

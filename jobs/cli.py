@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +13,14 @@ import typer
 from rich.console import Console
 
 from conf.settings import Settings, SettingsError, load
-from jobs import answers, demo
+from jobs import answers, demo, lease_answers
 from jobs.errors import LeaseholdError
+from jobs.lease_answers import Question
 from jobs.pipeline import check_schedule
 from jobs.runner import run_all, running
 from jobs.session import ENGINES, session
 from jobs.storage import Lake, exists
-from jobs.window import Window, parse_time
+from jobs.window import Window
 from transforms.schemas import ALERTS
 
 app = typer.Typer(
@@ -109,21 +109,28 @@ def alerts(
 
 @app.command()
 def leases(
-    ip: Annotated[str, typer.Option(help="The address, IPv4 or IPv6.")],
-    at: Annotated[str, typer.Option(help="The instant (UTC): 2026-01-05T10:00Z.")],
+    ip: Annotated[str | None, typer.Option(help="Who had this address, IPv4 or IPv6? Needs --at.")] = None,
+    interface: Annotated[str | None, typer.Option(help="Who used this interface (eni-…)?")] = None,
+    function: Annotated[
+        str | None, typer.Option(help="What addresses may this function have used? A name or an ARN.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="The instant (UTC): 2026-01-05T10:00Z. Else: ever.")] = None,
     vpc: Annotated[str | None, typer.Option(help="Only in this VPC: private addresses repeat.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only in this account.")] = None,
+    region: Annotated[str | None, typer.Option(help="Only in this region.")] = None,
     config: Config = None,
     lake: LakeFolder = None,
     json: AsJson = False,
 ) -> None:
-    """Who had an address at an instant, since when, until when, and how we know."""
-    try:
-        address = ip_address(ip.strip()).compressed
-    except ValueError:
-        raise LeaseholdError(f"--ip: {ip!r} is not an IP address") from None
-    instant = parse_time(at, "--at")
+    """Who had an address, who used an interface, or what a function used: since when, until when, how sure.
+
+    Ask for exactly one of --ip, --interface and --function.
+    """
+    question = Question.parse(
+        at, ip=ip, interface=interface, function=function, vpc=vpc, account=account, region=region
+    )
     with _lake(config, lake) as opened:
-        answers.leases(opened, Console(), address, instant, vpc, json)
+        lease_answers.leases(opened, Console(), question, json)
 
 
 @app.command()

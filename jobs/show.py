@@ -35,6 +35,27 @@ def moment(value: datetime) -> str:
     return utc.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def span(seconds: int) -> str:
+    """A duration in its two largest units: 45 s, 8 min, 1 h 30 min, 2 d 4 h."""
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    parts = []
+    for size, name in units:
+        if seconds >= size:
+            parts.append(f"{seconds // size} {name}")
+        seconds %= size
+    return " ".join(parts[:2]) or "0 s"
+
+
+def boundary(row: Row, side: str) -> str:
+    """A lease's start (`from`) or end (`to`) with how far the truth may be from it, and its evidence."""
+    value, evidence = row[f"valid_{side}"], row[f"{side}_evidence"]
+    spread = row[f"{side}_uncertainty_seconds"]
+    if value is None:
+        return "unknown" if side == "from" or row["valid_from"] is None else "still so at the last evidence"
+    about = " or earlier" if spread is None else f" ± {span(spread)}" if spread else ""
+    return f"{moment(value)}{about} ({evidence})"
+
+
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], styles: dict[int, str] | None = None
 ) -> Table:
@@ -59,12 +80,16 @@ def facts(console: Console, pairs: Iterable[tuple[str, Any]]) -> None:
 
 def as_json(rows: list[Row]) -> str:
     """Rows as a JSON array, one row a line; times as ISO text."""
+    return "[" + ",\n ".join(json.dumps(row, default=_plain, ensure_ascii=True) for row in rows) + "]"
 
-    def plain(value: Any) -> str:
-        return moment(value).replace(" ", "T") if isinstance(value, datetime) else str(value)
 
-    lines = [json.dumps(row, default=plain, ensure_ascii=True) for row in rows]
-    return "[" + ",\n ".join(lines) + "]"
+def document(value: Row) -> str:
+    """An answer of several parts as a JSON object; times as ISO text."""
+    return json.dumps(value, default=_plain, ensure_ascii=True, indent=1)
+
+
+def _plain(value: Any) -> str:
+    return moment(value).replace(" ", "T") if isinstance(value, datetime) else str(value)
 
 
 def days(first: date | None, last: date | None) -> str:

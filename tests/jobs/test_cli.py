@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -57,13 +58,26 @@ def test_leases_name_the_function_that_the_truth_names(account: Path, at_once: P
     ]
     assert len(truth) > 5
     for address in sorted({row["address"] for row in truth})[:4]:
-        found = json.loads(
-            leasehold("leases", "--ip", address, "--at", at.isoformat(), "--lake", at_once, "--json").stdout
-        )
+        found = leased(at_once, "--ip", address, "--at", at.isoformat())
         held = {(row["interface_id"], row["owner_name"]) for row in found if row["answer"] == "held"}
         assert held == {(row["interface_id"], row["function_name"]) for row in truth if row["address"] == address}
+    for name in sorted({row["function_name"] for row in truth}):
+        mine = {(row["interface_id"], row["address"]) for row in truth if row["function_name"] == name}
+        found = leased(at_once, "--function", f"123456789012:function:{name}:1", "--at", at.isoformat())
+        assert {(row["interface_id"], row["address"]) for row in found if row["answer"] == "held"} == mine
+    shared = next(row["interface_id"] for row in truth if row["function_name"] == "CartService")
+    names = {row["function_name"] for row in truth if row["interface_id"] == shared}
+    assert {row["owner_name"] for row in leased(at_once, "--interface", shared)} == names
+    said = leasehold("leases", "--interface", shared, "--at", at.isoformat(), "--lake", at_once, COLUMNS="300").stdout
+    assert f"one of {len(names)} functions, which share the interface" in said and "On what evidence:" in said
     nobody = leasehold("leases", "--ip", "10.9.9.9", "--at", at.isoformat(), "--lake", at_once).stdout
     assert "nobody that is known" in nobody
+
+
+def leased(lake: Path, *options: str) -> list[dict[str, Any]]:
+    """The leases of an answer about one network."""
+    found = json.loads(leasehold("leases", *options, "--lake", lake, "--json").stdout)
+    return [row for network in found["networks"] for row in network["leases"]]
 
 
 def test_wrong_options_are_said_in_one_line(tmp_path: Path) -> None:
@@ -76,6 +90,7 @@ def test_wrong_options_are_said_in_one_line(tmp_path: Path) -> None:
     assert "no tables" in failed("alerts", "--lake", tmp_path / "none")
     assert "not an IP address" in failed("leases", "--ip", "10.0.0", "--at", "2026-01-05", "--lake", tmp_path)
     assert "not a time" in failed("leases", "--ip", "10.0.0.1", "--at", "noon", "--lake", tmp_path)
+    assert "exactly one of --ip, --interface and --function" in failed("leases", "--lake", tmp_path)
     settings = tmp_path / "settings.yaml"
     settings.write_text("lookbck_days: 3\n")
     assert "unknown lookbck_days" in failed(*run, *days(0, 1), "--config", settings)
