@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 import detections
-from jobs import hours
+from jobs import conditions
 from jobs.errors import LeaseholdError
 from jobs.show import SEVERITY_STYLES, Row, as_json, days, facts, safe, table
 from jobs.storage import Lake
@@ -100,7 +100,7 @@ def _names(alert: Row) -> list[str]:
 
 
 def _baseline_table(lake: Lake, alert: Row) -> Table:
-    day = hours.on_dates("as_of_date", [alert["baseline_to"]])
+    day = conditions.on_dates("as_of_date", [alert["baseline_to"]])
     scope = (F.col("account_id").eqNullSafe(F.lit(alert["account_id"]))) & (
         F.col("region").eqNullSafe(F.lit(alert["region"]))
     )
@@ -132,7 +132,7 @@ def _baseline_table(lake: Lake, alert: Row) -> Table:
 
 def _evidence(lake: Lake, alert: Row) -> list[Row]:
     first, last = alert["opened_at"], alert["updated_at"]
-    on = hours.on_dates(
+    on = conditions.on_dates(
         "date", {first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1)}
     )
     same = F.lit(True)
@@ -176,7 +176,7 @@ def _record_table(lake: Lake, flow: Row) -> Table:
     ports = {flow["local_port"], flow["peer_port"]}
     rows = (
         lake.read(FLOW_LOGS)
-        .where(hours.on_dates("date", {begin.date(), end.date()}))
+        .where(conditions.on_dates("date", {begin.date(), end.date()}))
         .where(
             (F.col("interface_id") == F.lit(flow["interface_id"]))
             & F.col("src_port").isin(*ports)

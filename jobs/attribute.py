@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from pyspark.sql import functions as F
+from datetime import timedelta
 
 from conf.settings import Settings
-from jobs import hours
+from jobs import conditions, hours
+from jobs.cover import cover
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms import attribution
 from transforms.conversations import conversations
-from transforms.schemas import COVERAGE, FLOW_LOGS, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS, IP_LEASES
+from transforms.schemas import (
+    FLOW_LOGS,
+    FUNCTION_ACTIVITY_HOURLY,
+    FUNCTION_FLOWS,
+    INVOCATION_EVIDENCE,
+    IP_LEASES,
+)
+
+_DAY = timedelta(days=1)
 
 
 def run(lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
@@ -20,30 +29,29 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     own = hours.of_window(lake, window)
     wanted = sorted({*reopened, *own})
     if not wanted:
+        cover(lake, [])
         return "no flow logs in the window"
-    parts = hours.spans(wanted)
+    parts = conditions.spans(wanted)
     networks = [(network.cidr, network.name, network.internal) for network in settings.networks]
     ip_leases = lake.read(IP_LEASES)
+    told = lake.read(INVOCATION_EVIDENCE).where(conditions.in_days("date", parts, margin=_DAY))
 
     # An hour more on either side: whether a reply was asked for shows up to ten minutes away.
-    records = lake.read(FLOW_LOGS).where(hours.in_spans("start_time", parts, margin=hours.HOUR))
+    records = lake.read(FLOW_LOGS).where(conditions.in_spans("start_time", parts, margin=conditions.HOUR))
     spoken = conversations(records, ip_leases)
-    flows = attribution.attribute(spoken, ip_leases, networks, settings.clock_tolerance_seconds)
+    flows = attribution.attribute(spoken, ip_leases, told, networks, settings.clock_tolerance_seconds)
     # Before the first commit: a kill after it must not leave the days after this one with an old baseline.
     hours.reopen(lake, "baseline", wanted)
-    within = hours.in_spans("window_start", parts)
+    within = conditions.in_spans("window_start", parts)
     lake.replace(FUNCTION_FLOWS, within, flows)
     progress(1, 3)
 
     attributed = lake.read(FUNCTION_FLOWS)
     activity = attribution.hourly_activity(attributed.where(within))
-    lake.replace(FUNCTION_ACTIVITY_HOURLY, hours.in_spans("hour", parts), activity)
+    lake.replace(FUNCTION_ACTIVITY_HOURLY, conditions.in_spans("hour", parts), activity)
     progress(2, 3)
 
-    days = hours.on_dates("date", {hour.date() for hour in wanted})
-    until = F.col("start_time") < F.lit(window.end)
-    coverage = attribution.coverage(attributed.where(days), lake.read(FLOW_LOGS).where(days).where(until))
-    lake.replace(COVERAGE, days, coverage)
+    cover(lake, {hour.date() for hour in wanted})
     hours.close(lake, "attribute", reopened)
     progress(3, 3)
     return f"{len(wanted):,} hours, {len(set(reopened) - set(own)):,} of them reopened"

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pyspark.sql import functions as F
 
 from conf.settings import Settings
-from jobs import hours
+from jobs import conditions, hours
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
@@ -39,11 +39,11 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     days = list(_days(first, last))
     for done, day in enumerate(days):
         progress(done, len(days))
-        baseline = lake.read(FUNCTION_BASELINES).where(hours.on_dates("as_of_date", [day]))
-        activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(hours.on_dates("date", [day]))
+        baseline = lake.read(FUNCTION_BASELINES).where(conditions.on_dates("as_of_date", [day]))
+        activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(conditions.on_dates("date", [day]))
         judged = judge(daily_sightings(activity), baseline, learning)
         following = next_baseline(baseline, judged, day, learning)
-        lake.replace(FUNCTION_BASELINES, hours.on_dates("as_of_date", [day + _DAY]), following)
+        lake.replace(FUNCTION_BASELINES, conditions.on_dates("as_of_date", [day + _DAY]), following)
     progress(len(days), len(days))
     if known and (known[0] <= active[0] or known[1] > last):
         # Left over from activity that turned out to be nobody's.

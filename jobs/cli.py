@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from conf.settings import Settings, SettingsError, load
-from jobs import answers, demo, lease_answers
+from jobs import answers, coverage_answer, demo, lease_answers
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import Question
 from jobs.pipeline import check_schedule
@@ -69,7 +69,7 @@ def run(
     engine: EngineName = None,
     master: Master = None,
 ) -> None:
-    """Run the five jobs over a window: ingest, leases, attribute, baseline, detect.
+    """Run the jobs over a window: ingest, leases, evidence, attribute, baseline, detect.
 
     Running a window again gives the same tables; so does running it after a crash.
     """
@@ -131,6 +131,20 @@ def leases(
     )
     with _lake(config, lake) as opened:
         lease_answers.leases(opened, Console(), question, json)
+
+
+@app.command()
+def coverage(
+    day: Annotated[str | None, typer.Option(help="Of this day (UTC): 2026-01-05. Else: of the last seven.")] = None,
+    function: Annotated[str | None, typer.Option(help="Of this function, day by day. A name or an ARN.")] = None,
+    config: Config = None,
+    lake: LakeFolder = None,
+    json: AsJson = False,
+) -> None:
+    """What was not seen, how sure the rest is, and what CloudTrail data events would settle."""
+    chosen = coverage_answer.parse_day(day) if day else None
+    with _lake(config, lake) as opened:
+        coverage_answer.coverage(opened, Console(), chosen, function, json)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 import detections
 from conf.settings import Settings
 from detections.alerts import alerts
-from jobs import hours
+from jobs import conditions, hours
 from jobs.baseline import learning_of
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
@@ -23,9 +23,9 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     """Run every detection over the days of the window and the reopened ones, then bring the alerts up to date."""
     reopened = hours.reopened(lake, "detect")
     days = {hour.date() for hour in (*reopened, *hours.of_window(lake, window))}
-    on_days = hours.on_dates("date", days)
+    on_days = conditions.on_dates("date", days)
     activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(on_days)
-    baselines = lake.read(FUNCTION_BASELINES).where(hours.on_dates("as_of_date", days))
+    baselines = lake.read(FUNCTION_BASELINES).where(conditions.on_dates("as_of_date", days))
     judged = judge(daily_sightings(activity), baselines, learning_of(settings))
     expected = expected_peers(baselines)
     found = [detection.detect(judged, expected) for detection in detections.ALL]

@@ -1,4 +1,4 @@
-"""The queue of hours to compute again, and conditions over hours.
+"""The queue of hours to compute again.
 
 A job that finds that an hour has changed writes it to `reopened_hours` for the next job *before* it
 commits the change, and a job takes an hour off the queue only *after* its own commit. A kill in between
@@ -8,7 +8,7 @@ costs some work twice, and never a result.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,8 +16,6 @@ from pyspark.sql import functions as F
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms.schemas import COVERAGE, INGESTED_FILES, REOPENED_HOURS
-
-HOUR = timedelta(hours=1)
 
 
 def reopen(lake: Lake, job: str, hours: Iterable[datetime]) -> None:
@@ -66,43 +64,3 @@ def of_window(lake: Lake, window: Window) -> list[datetime]:
         return []
     first, last = (datetime.fromtimestamp(row[end], UTC) for end in ("first", "last"))
     return window.hours(first.replace(minute=0, second=0), last)
-
-
-def spans(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
-    """Neighbouring hours joined: 10, 11 and 14 o'clock → [10, 12) and [14, 15)."""
-    joined: list[tuple[datetime, datetime]] = []
-    for hour in sorted(set(hours)):
-        if joined and joined[-1][1] == hour:
-            joined[-1] = (joined[-1][0], hour + HOUR)
-        else:
-            joined.append((hour, hour + HOUR))
-    return joined
-
-
-def in_spans(column: str, parts: list[tuple[datetime, datetime]], margin: timedelta = timedelta(0)) -> str:
-    """A SQL condition: the time column lies in one of the spans, widened by the margin, and `date` accordingly."""
-    low, high = parts[0][0] - margin, parts[-1][1] + margin
-    times = " OR ".join(
-        f"({column} >= TIMESTAMP '{sql_time(start - margin)}' AND {column} < TIMESTAMP '{sql_time(end + margin)}')"
-        for start, end in parts
-    )
-    return f"date >= DATE '{low.date()}' AND date <= DATE '{high.date()}' AND ({times})"
-
-
-def on_dates(column: str, days: Iterable[date]) -> str:
-    """A SQL condition: the date column is one of the days. 3, 4 and 9 January → two ranges."""
-    ranges: list[tuple[date, date]] = []
-    for day in sorted(set(days)):
-        if ranges and ranges[-1][1] == day - timedelta(days=1):
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
-    if not ranges:
-        return "FALSE"
-    parts = [f"({column} >= DATE '{a}' AND {column} <= DATE '{b}')" for a, b in ranges]
-    return " OR ".join(parts) if len(parts) == 1 else f"({' OR '.join(parts)})"
-
-
-def sql_time(moment: datetime) -> str:
-    """An instant as a SQL timestamp literal's text, UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -21,7 +21,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from conf.settings import Settings
-from jobs import hours
+from jobs import conditions, hours
 from jobs.errors import LeaseholdError
 from jobs.progress import Progress, quiet
 from jobs.raw_files import RawFile, listing, plan
@@ -41,7 +41,17 @@ BATCH_FILES = 4_000
 _TABLE_OF: dict[str, Table] = {"vpc_flow_logs": FLOW_LOGS, "cloudtrail": CLOUDTRAIL_EVENTS, **TABLES}
 _KNOWN = ("source_file", "kind", "etag", "stat", "file_time", "state", "copy_of", "min_time", "max_time")
 _RECEIPTS = "_receipts"
-# What a record can change around its time.
+# Which time of a record says when it matters, and to which jobs it does.
+_TELLS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "vpc_flow_logs": ("start_time", ("attribute",)),
+    "cloudtrail": ("event_time", ("leases", "evidence")),
+    "describe_network_interfaces": ("polled_at", ("leases",)),
+    "list_functions": ("polled_at", ("leases", "evidence")),
+    "get_metric_data": ("minute", ("evidence",)),
+}
+# Where the tables put snapshots that do not say when they were taken.
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+# What a flow-log record can change around its time; queueing as much for the others costs nothing.
 _REACH = (-REACH_SECONDS, REACH_SECONDS)
 Row = dict[str, Any]
 
@@ -91,11 +101,13 @@ def _withdraw(lake: Lake, files: list[RawFile]) -> None:
     for kind in sorted({file.kind for file in files if file.kind}):
         names = [(file.source_file,) for file in files if file.kind == kind]
         keys = lake.spark.createDataFrame(names, "source_file string")
-        if kind == "vpc_flow_logs":
-            records = lake.read(FLOW_LOGS).join(keys, "source_file", "left_semi")
-            touched = F.explode(F.array(*[F.col("start_time") + F.expr(f"INTERVAL {s} SECONDS") for s in _REACH]))
+        if kind in _TELLS:
+            time, jobs = _TELLS[kind]
+            records = lake.read(_TABLE_OF[kind]).join(keys, "source_file", "left_semi")
+            at = F.coalesce(time, F.lit(_NO_TIME))
+            touched = F.explode(F.array(*[at + F.expr(f"INTERVAL {s} SECONDS") for s in _REACH]))
             gone = records.select(touched.alias("at")).select(F.date_trunc("hour", "at").alias("hour"))
-            hours.reopen(lake, "attribute", hours.collect_hours(gone))
+            _queue(lake, jobs, hours.collect_hours(gone))
         for table in (_TABLE_OF[kind], REJECTED_RECORDS):
             lake.delete_matching(table, keys)
     half = [(file.source_file,) for file in files if file.state == "started"]
@@ -127,11 +139,11 @@ def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Con
         shutil.rmtree(folder, ignore_errors=True)
     if set(receipts) != {file.source_file for file in batch}:
         raise LeaseholdError(f"{kind}: the reader left no receipt for some files; run the window again")
+    undated = any(receipt["records"] and receipt["min_time"] is None for receipt in receipts.values())
     seen = {hour for receipt in receipts.values() for hour in receipt["hours"]}
     if kind == "cloudtrail":
         _drop_second_copies(lake, {_moment(hour).date() for hour in seen})
-    if kind == "vpc_flow_logs":
-        hours.reopen(lake, "attribute", map(_moment, seen))
+    _queue(lake, _TELLS[kind][1], [_moment(hour) for hour in seen] + [_NO_TIME] * undated)
     bad = [
         {"source_file": path, "kind": kind, **record}
         for path, receipt in receipts.items()
@@ -144,11 +156,16 @@ def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Con
     return sum(receipt["records"] for receipt in receipts.values()), len(bad)
 
 
+def _queue(lake: Lake, jobs: tuple[str, ...], touched: list[datetime]) -> None:
+    for job in jobs:
+        hours.reopen(lake, job, touched)
+
+
 def _drop_second_copies(lake: Lake, days: set[date]) -> None:
     """CloudTrail delivers some events twice: keep the copy of the file that was delivered first."""
     if not days:
         return
-    events = lake.read(CLOUDTRAIL_EVENTS).where(hours.on_dates("date", days))
+    events = lake.read(CLOUDTRAIL_EVENTS).where(conditions.on_dates("date", days))
     order = Window.partitionBy("event_id", "account_id").orderBy(
         F.coalesce("delivered_at", "event_time"), "source_file", "source_line"
     )

@@ -70,7 +70,7 @@ class Question:
         if "ip" in options:
             options["ip"] = _address(options["ip"])
         if "function" in options:
-            options = _function(options)
+            options = function_parts(options)
         return cls(at=None if at is None else _instant(at), **options)
 
     @property
@@ -98,7 +98,8 @@ def _instant(text: str) -> datetime:
     return instant
 
 
-def _function(given: dict[str, str]) -> dict[str, str]:
+def function_parts(given: dict[str, str]) -> dict[str, str]:
+    """The options with `function`, a name or an ARN, taken apart; raises LeaseholdError."""
     found = _FUNCTION.fullmatch(given["function"])
     if not found:
         raise LeaseholdError(
@@ -139,6 +140,7 @@ def _asked_for(narrow: DataFrame, question: Question) -> list[Row]:
         frame = narrow.where(F.col("interface_id") == F.lit(question.interface))
     else:
         frame = narrow.where(F.col("address") == F.lit(question.ip))
+    frame = frame.drop("date")  # of the partition: valid_from says more
     rows: list[Row] = (answered(frame, question.at) if question.at else frame).toArrow().to_pylist()
     return rows
 

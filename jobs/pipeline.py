@@ -1,4 +1,4 @@
-"""The five jobs in order, over one window, with a row in `runs` for each."""
+"""The jobs in order, over one window, with a row in `runs` for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from conf.settings import Settings
-from jobs import attribute, baseline, detect, ingest, leases
+from jobs import attribute, baseline, detect, evidence, ingest, leases
 from jobs.errors import LeaseholdError
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
@@ -27,6 +27,7 @@ class Job(Protocol):
 JOBS: dict[str, Job] = {
     "ingest": ingest.run,
     "leases": leases.run,
+    "evidence": evidence.run,
     "attribute": attribute.run,
     "baseline": baseline.run,
     "detect": detect.run,

@@ -42,7 +42,7 @@ def running(settings: Settings, console: Console) -> Iterator[tuple[Lake, Progre
 
 
 def run_all(lake: Lake, settings: Settings, window: Window, shown: Progress) -> None:
-    """Run the five jobs in order."""
+    """Run the jobs in order."""
     for name in JOBS:
         task = shown.add_task(name, total=None, note="")
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import deltalake
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from jobs.conditions import on_dates
 from transforms.schemas.table import Table
 
 # Athena reads Delta reader version 1; platforms override these defaults, so they are said.
@@ -35,8 +37,11 @@ class Lake:
 
     def path(self, table: Table) -> str:
         """Where the table is, as a URI or an absolute path."""
-        base = self.root if "://" in self.root else str(Path(self.root).resolve())
-        return f"{base}/{table.name}"
+        return f"{self._base}/{table.name}"
+
+    @property
+    def _base(self) -> str:
+        return self.root if "://" in self.root else str(Path(self.root).resolve())
 
     def create(self, tables: Iterable[Table]) -> None:
         """Make the tables that do not exist, empty, with their comments, at reader 1 / writer 2."""
@@ -70,6 +75,25 @@ class Lake:
         """
         rows = table.conform(frame).where(condition)
         rows.write.format("delta").mode("overwrite").option("replaceWhere", condition).save(self.path(table))
+
+    def staged(self, table: Table, frame: DataFrame) -> DataFrame:
+        """The frame with the table's columns, computed once and read back: engines compute it for every use."""
+        path = f"{self._base}/_staged/{table.name}"
+        table.conform(frame).write.mode("overwrite").parquet(path)
+        return self.spark.read.schema(table.plain_schema).parquet(path)
+
+    def replace_changed(self, table: Table, frame: DataFrame) -> None:
+        """Make a table that is partitioned by date equal to the frame; only days that differ are written.
+
+        Where none does there is no commit. `frame` is used twice: see `staged`.
+        """
+        day, columns = str(table.partition_by), table.schema.names
+        before = self.read(table).select(*columns, F.lit(-1).alias("sign"))
+        after = table.conform(frame).withColumn("sign", F.lit(1))
+        differing = before.unionByName(after).groupBy(*columns).agg(F.sum("sign").alias("sign")).where("sign != 0")
+        days = differing.select(day).distinct().toArrow().column(0).to_pylist()
+        if days:
+            self.replace(table, on_dates(day, days), frame)
 
     def upsert(self, table: Table, frame: DataFrame) -> None:
         """Insert the rows, or replace those with the same key, in one commit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 UNKNOWN = "unknown"
@@ -26,3 +26,9 @@ def sorted_list(array: Column) -> Column:
 def content(columns: Sequence[str]) -> Column:
     """A hash of the columns' values that tells NULL from empty."""
     return F.sha2(F.concat_ws("\x1f", *[F.coalesce(F.col(c), F.lit("\x1e")) for c in columns]), 256)
+
+
+def padded(frame: DataFrame, like: DataFrame) -> DataFrame:
+    """The frame with the other one's columns, NULL; with their types, which Sail would lose in a union."""
+    missing = [f for f in like.schema.fields if f.name not in frame.columns]
+    return frame.select("*", *[F.lit(None).cast(f.dataType).alias(f.name) for f in missing])

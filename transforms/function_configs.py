@@ -7,20 +7,20 @@ from pyspark.sql import functions as F
 
 from transforms.cloudtrail import request, response, strings_in, succeeded
 from transforms.columns import SCOPE, content, scope, sorted_list
-from transforms.intervals import no_times
+from transforms.intervals import no_times, start_date
+from transforms.sightings import FUNCTION_ATTRIBUTES, FUNCTION_KEY, FUNCTION_NAME
 from transforms.timelines import observed_intervals
 
-_KEY = ("function_name", "version")
-_ATTRIBUTES = ("vpc_id", "subnet_ids", "security_group_ids", "role", "code_sha256")
+_KEY, _ATTRIBUTES = FUNCTION_KEY, FUNCTION_ATTRIBUTES
 _LATEST = "$LATEST"
 
 _ARN = r"^arn:[^:]*:lambda:([^:]*):([0-9]{12}):function:"
-# A name, a partial or a whole ARN, perhaps with a version or an alias.
-_FUNCTION = r"^(?:(?:arn:[^:]*:lambda:[^:]*:)?[0-9]{12}:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9$_-]+))?$"
 
 
-def function_configs(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
-    """`function_configs`: function version × configuration over time, from `function_snapshots` and CloudTrail.
+def function_configs(sightings: DataFrame, polls: DataFrame, events: DataFrame) -> DataFrame:
+    """`function_configs`: function version × configuration over time.
+
+    From `function_sightings`, their `polls` and `lease_events`.
 
     CreateFunction, UpdateFunctionConfiguration, UpdateFunctionCode and PublishVersion answer with the whole
     configuration, so that several changes between two polls are all known, and a function that no poll saw.
@@ -33,30 +33,17 @@ def function_configs(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
     until 10:02 ± 480 s, b from 10:02 ± 480 s, both `cloudtrail`. Without the event: 10:05 ± 300 s, `snapshot`.
     A snapshot without a poll time gives a row without times (`undated snapshot`).
     """
-    seen = snapshots.select(
-        *scope(),
-        "polled_at",
-        "complete",
-        *_KEY,
-        F.nullif("vpc_id", F.lit("")).alias("vpc_id"),
-        sorted_list(F.col("subnet_ids")).alias("subnet_ids"),
-        sorted_list(F.col("security_group_ids")).alias("security_group_ids"),
-        "role",
-        "code_sha256",
-        (~F.coalesce(F.col("last_update_status").isin("InProgress", "Failed"), F.lit(False))).alias("settled"),
-    )
-    dated = seen.where(F.col("polled_at").isNotNull())
-    polls = dated.where(F.col("complete"))
-    events = _settings(cloudtrail).unionByName(_deletions(cloudtrail, dated))
-    known = events.select(*SCOPE, *_KEY).unionByName(dated.select(*SCOPE, *_KEY)).distinct()
+    dated = sightings.where(F.col("first_at").isNotNull())
+    told = _settings(events).unionByName(_deletions(events, dated))
+    known = told.select(*SCOPE, *_KEY).unionByName(dated.select(*SCOPE, *_KEY)).distinct()
     columns = [*SCOPE, *_KEY, *_ATTRIBUTES]
-    intervals = observed_intervals(dated.drop("complete"), SCOPE, _KEY, _ATTRIBUTES, polls, events).drop(
+    intervals = observed_intervals(dated, SCOPE, _KEY, _ATTRIBUTES, polls, told).drop(
         "before_poll", "first_seen", "last_seen"
     )
-    undated = seen.where(F.col("polled_at").isNull()).join(known, [*SCOPE, *_KEY], "left_anti")
+    undated = sightings.where(F.col("first_at").isNull()).join(known, [*SCOPE, *_KEY], "left_anti")
     once = undated.groupBy(*SCOPE, *_KEY).agg(F.max_by(F.struct(*_ATTRIBUTES), content(_ATTRIBUTES)).alias("values"))
     undated = once.select(*SCOPE, *_KEY, "values.*").select(*columns, *no_times("undated snapshot"))
-    return intervals.unionByName(undated)
+    return intervals.unionByName(undated).select("*", start_date())
 
 
 def _settings(cloudtrail: DataFrame) -> DataFrame:
@@ -122,4 +109,4 @@ def _named() -> Column:
 
 
 def _part(group: int) -> Column:
-    return F.regexp_extract(request("functionName"), _FUNCTION, group)
+    return F.regexp_extract(request("functionName"), FUNCTION_NAME, group)

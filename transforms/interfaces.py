@@ -7,15 +7,15 @@ from pyspark.sql import functions as F
 
 from transforms.cloudtrail import request, response, succeeded, values_of
 from transforms.columns import SCOPE, content, scope, sorted_list
-from transforms.intervals import earliest, half_gap, midpoint, no_times, seconds_between
-from transforms.owners import owner_kind, owner_name
+from transforms.intervals import earliest, half_gap, midpoint, no_times, seconds_between, start_date
+from transforms.sightings import INTERFACE_ATTRIBUTES, INTERFACE_KEY, owned
 from transforms.timelines import observed_intervals
 
-_ATTRIBUTES = ("vpc_id", "subnet_id", "security_group_ids", "owner_kind", "owner_name", "description")
+_ATTRIBUTES = INTERFACE_ATTRIBUTES
 
 
-def interfaces(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
-    """`interfaces`: interface × address over time, from `interface_snapshots` and `cloudtrail_events`.
+def interfaces(sightings: DataFrame, polls: DataFrame, events: DataFrame) -> DataFrame:
+    """`interfaces`: interface × address over time, from `interface_sightings`, their `polls` and `lease_events`.
 
     A poll says that an interface was there; CloudTrail's CreateNetworkInterface and DeleteNetworkInterface
     (without errorCode: a denied or dry-run call changed nothing) say when it came and went. An interface's id
@@ -31,46 +31,16 @@ def interfaces(snapshots: DataFrame, cloudtrail: DataFrame) -> DataFrame:
     ± 900). eni-2, created at 10:40 and deleted at 10:50, is in no poll → [10:40, 10:50), both cloudtrail ± 0.
     A snapshot without a poll time gives a row without times (`undated snapshot`): it answers who, not when.
     """
-    seen = _seen(snapshots)
-    dated = seen.where(F.col("polled_at").isNotNull()).withColumn("settled", F.lit(True))
-    polls = snapshots.where(F.col("polled_at").isNotNull() & F.col("complete")).select(*scope(), "polled_at")
-    born, died = _creations(cloudtrail), _deletions(cloudtrail)
-    observed = observed_intervals(dated, SCOPE, ("interface_id", "address"), _ATTRIBUTES, polls)
+    dated = sightings.where(F.col("first_at").isNotNull())
+    complete = polls.where("complete").select(*SCOPE, "polled_at").distinct()
+    born, died = _creations(events), _deletions(events)
+    observed = observed_intervals(dated, SCOPE, INTERFACE_KEY, _ATTRIBUTES, polls)
     known = dated.select("interface_id").distinct()
     lives = _with_events(observed, born, died).unionByName(
-        _never_polled(born.join(known, "interface_id", "left_anti"), died, polls)
+        _never_polled(born.join(known, "interface_id", "left_anti"), died, complete)
     )
     named = known.unionByName(born.select("interface_id")).distinct()
-    return _one_holder(lives).unionByName(_undated(seen, named))
-
-
-def _seen(snapshots: DataFrame) -> DataFrame:
-    """Every interface × address of every snapshot, with its attributes."""
-    none = F.array().cast("array<string>")
-    addresses = F.concat(F.coalesce("private_ip_addresses", none), F.coalesce("ipv6_addresses", none))
-    rows = snapshots.select(
-        *scope(),
-        "polled_at",
-        "interface_id",
-        F.array_distinct(F.transform(addresses, F.lower)).alias("addresses"),
-        "vpc_id",
-        "subnet_id",
-        sorted_list(F.col("security_group_ids")).alias("security_group_ids"),
-        "description",
-        "interface_type",
-        "instance_id",
-        "name",
-    )
-    return _owned(rows).select(
-        *SCOPE, "polled_at", "interface_id", F.explode("addresses").alias("address"), *_ATTRIBUTES
-    )
-
-
-def _owned(rows: DataFrame) -> DataFrame:
-    """Add owner_kind and owner_name."""
-    kind = owner_kind("description", "interface_type", "instance_id")
-    name = owner_name("owner_kind", "description", "instance_id", "name", "security_group_ids", "interface_id")
-    return rows.withColumn("owner_kind", kind).withColumn("owner_name", name)
+    return _one_holder(lives).unionByName(_undated(sightings, named)).select("*", start_date())
 
 
 def _creations(cloudtrail: DataFrame) -> DataFrame:
@@ -97,7 +67,7 @@ def _creations(cloudtrail: DataFrame) -> DataFrame:
     )
     made_with = F.struct(*SCOPE, "addresses", *_ATTRIBUTES)
     return (
-        _owned(rows.where(F.col("interface_id").isNotNull()))
+        owned(rows.where(F.col("interface_id").isNotNull()))
         .groupBy("interface_id")
         .agg(F.min("created_at").alias("created_at"), F.min_by(made_with, "created_at").alias("made"))
         .select("interface_id", "created_at", "made.*")
@@ -169,7 +139,7 @@ def _never_polled(born: DataFrame, died: DataFrame, polls: DataFrame) -> DataFra
     """Interfaces that only CloudTrail tells of: gone at the deletion, else before the next poll."""
     events = born.withColumn("at", F.col("created_at")).withColumn("poll", F.lit(None).cast("timestamp"))
     timeline = events.unionByName(
-        polls.select(*SCOPE, F.col("polled_at").alias("at"), F.col("polled_at").alias("poll")).distinct(),
+        polls.select(*SCOPE, F.col("polled_at").alias("at"), F.col("polled_at").alias("poll")),
         allowMissingColumns=True,
     )
     backwards = Window.partitionBy(*SCOPE).orderBy(F.col("at").desc(), F.col("poll").asc_nulls_first())
@@ -236,7 +206,7 @@ def _one_holder(lives: DataFrame) -> DataFrame:
 
 def _undated(seen: DataFrame, known: DataFrame) -> DataFrame:
     """Interfaces known only from snapshots without a time, once each."""
-    rows = seen.where(F.col("polled_at").isNull()).join(known, "interface_id", "left_anti")
+    rows = seen.where(F.col("first_at").isNull()).join(known, "interface_id", "left_anti")
     once = rows.groupBy(*SCOPE, "interface_id", "address").agg(
         F.max_by(F.struct(*_ATTRIBUTES), content(_ATTRIBUTES)).alias("values")
     )

@@ -134,5 +134,10 @@ def seconds_between(earlier: Column, later: Column) -> Column:
     return F.ceil((F.unix_micros(later) - F.unix_micros(earlier)) / 1_000_000).cast("bigint")
 
 
+def start_date() -> Column:
+    """The partition of an interval: the day of its start, 1970-01-01 without one."""
+    return F.coalesce(F.to_date("valid_from"), F.to_date(F.lit("1970-01-01"))).alias("date")
+
+
 def _shifted(moment: Column, seconds: Column) -> Column:
     return F.timestamp_micros(F.unix_micros(moment) + seconds * 1_000_000)

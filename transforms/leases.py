@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from transforms.columns import SCOPE
-from transforms.intervals import BOUNDARIES, intersection, no_times, union_intervals
+from transforms.intervals import BOUNDARIES, intersection, no_times, start_date, union_intervals
 
 _PLACE = (*SCOPE, "vpc_id", "subnet_id", "interface_id", "address")
 
@@ -34,7 +34,8 @@ def ip_leases(interfaces: DataFrame, configs: DataFrame) -> DataFrame:
     by_function = by_function.withColumns({"owner_kind": F.lit("lambda"), "basis": F.lit("configuration")})
     served = pairs.select("interface_id").distinct()
     by_creator = of_lambda.join(served, "interface_id", "left_anti").withColumn("basis", F.lit("creator"))
-    return resources.select(*columns).unionByName(by_function.select(*columns)).unionByName(by_creator.select(*columns))
+    parts = (by_function.select(*columns), by_creator.select(*columns))
+    return resources.select(*columns).unionByName(parts[0]).unionByName(parts[1]).select("*", start_date())
 
 
 def _pairs(of_lambda: DataFrame, configs: DataFrame) -> DataFrame:

@@ -27,10 +27,10 @@ def observed_intervals(
 ) -> DataFrame:
     """Intervals over which a thing (scope, key) had the same attributes, from polls and events.
 
-    `seen` has scope, key, attributes, polled_at, and settled: false where the poll shows attributes that are
-    not in force yet, so that those before them still are. `polls` has scope and polled_at: every poll
-    that lists all there was, also those that saw nothing; a poll that was never taken, or that lists only a
-    part, ends nothing, it widens the gap.
+    `seen` has scope, key, attributes, first_at and last_at (two polls that show it so, as does every complete poll
+    between them), and settled: false where they show attributes that are not in force yet, so that those before
+    them still are. `polls` has scope, polled_at and complete: every answer there was, also those that saw nothing;
+    a poll that was never taken, or that lists only a part, ends nothing, it widens the gap.
     `events` has scope, key, attributes, at and gone: from then on the thing has these attributes, or is gone.
 
     A change between two polls lies at their middle, ± half the gap (`snapshot`); what the first poll of all
@@ -56,7 +56,7 @@ def observed_intervals(
         {
             "linked": was.isNotNull() & (was != "gone") & unbroken,
             "changed": was.isNull() | (was != F.col("state")),
-            "before_poll": F.greatest("before_poll", F.lag("at").over(thing)),
+            "before_poll": F.greatest("before_poll", F.lag("until").over(thing)),
         }
     )
     starts = (~F.col("linked") | F.col("changed")).cast("int")
@@ -69,8 +69,8 @@ def observed_intervals(
         F.min(first).alias("first"),
         F.min_by(F.struct("before_poll", *attributes), F.struct("at", "kind")).alias("start"),
         F.max_by("after_poll", F.struct("at", "kind")).alias("after_poll"),
-        F.max("at").alias("last_seen"),
-        F.max(F.when(F.col("settled"), F.col("at"))).alias("last_settled"),
+        F.max("until").alias("last_seen"),
+        F.max(F.when(F.col("settled"), F.col("until"))).alias("last_settled"),
         confirmed.alias("confirmed"),
     )
     return _bounded(islands, scope, key, attributes)
@@ -84,36 +84,34 @@ def _observations(
     polls: DataFrame,
     events: DataFrame | None,
 ) -> DataFrame:
-    """Polls and events in one form: at, kind, settled, state (a hash), and the polls around."""
+    """Sightings and events in one form: at, until, kind, settled, state (a hash), and the polls around."""
     state = content(attributes)
     in_time = Window.partitionBy(*scope).orderBy("polled_at")
     back_in_time = Window.partitionBy(*scope).orderBy(F.col("polled_at").desc())
-    answers = seen.select(*scope, "polled_at", F.lit(False).alias("listed")).unionByName(
-        polls.select(*scope, "polled_at", F.lit(True).alias("listed"))
+    listed = F.when(F.col("complete"), F.col("polled_at"))
+    answers = polls.groupBy(*scope, "polled_at").agg((F.max(F.col("complete").cast("int")) == 1).alias("complete"))
+    around = answers.select(
+        *scope,
+        "polled_at",
+        F.max(listed).over(in_time.rowsBetween(Window.unboundedPreceding, -1)).alias("before_poll"),
+        # Backwards: a frame that ends at the last row costs Spark the square of the number of polls.
+        F.min(listed).over(back_in_time.rowsBetween(Window.unboundedPreceding, -1)).alias("after_poll"),
     )
-    listed = F.when(F.col("listed"), F.col("polled_at"))
-    around = (
-        answers.groupBy(*scope, "polled_at")
-        .agg(F.max(F.col("listed").cast("int")).alias("listed"))
-        .withColumn("listed", F.col("listed") == 1)
-        .withColumns(
-            {
-                "before_poll": F.max(listed).over(in_time.rowsBetween(Window.unboundedPreceding, -1)),
-                # Backwards: a frame that ends at the last row costs Spark the square of the number of polls.
-                "after_poll": F.min(listed).over(back_in_time.rowsBetween(Window.unboundedPreceding, -1)),
-            }
-        )
-        .drop("listed")
-    )
-    # Two files of one poll, or a repeated file, must not look like a change: one row a poll.
+    before = around.select(*scope, F.col("polled_at").alias("at"), "before_poll")
+    after = around.select(*scope, F.col("polled_at").alias("until"), "after_poll")
     rows = (
-        seen.withColumn("state", state)
-        .groupBy(*scope, *key, "polled_at")
-        .agg(F.max_by(F.struct(*attributes, "settled", "state"), "state").alias("values"))
-        .select(*scope, *key, "polled_at", "values.*")
-        .join(around, [*scope, "polled_at"], "inner")
-        .withColumnRenamed("polled_at", "at")
-        .withColumn("kind", F.lit(_POLL))
+        seen.select(
+            *scope,
+            *key,
+            *attributes,
+            "settled",
+            state.alias("state"),
+            F.col("first_at").alias("at"),
+            F.col("last_at").alias("until"),
+            F.lit(_POLL).alias("kind"),
+        )
+        .join(before, [*scope, "at"], "inner")
+        .join(after, [*scope, "until"], "inner")
     )
     if events is None:
         return rows
@@ -121,7 +119,7 @@ def _observations(
     backwards = Window.partitionBy(*scope).orderBy(F.col("at").desc(), F.col("poll").asc_nulls_first())
     told = events.select(*scope, *key, *attributes, "at", "gone").distinct()  # two trails tell of one call
     timeline = told.withColumn("poll", F.lit(None).cast("timestamp")).unionByName(
-        polls.select(*scope, F.col("polled_at").alias("at"), F.col("polled_at").alias("poll")).distinct(),
+        answers.where("complete").select(*scope, F.col("polled_at").alias("at"), F.col("polled_at").alias("poll")),
         allowMissingColumns=True,
     )
     told = timeline.withColumn(
@@ -132,6 +130,7 @@ def _observations(
         *key,
         *attributes,
         "at",
+        F.col("at").alias("until"),
         F.when(F.col("gone"), _GONE).otherwise(_SET).alias("kind"),
         F.lit(True).alias("settled"),
         F.when(F.col("gone"), F.lit("gone")).otherwise(state).alias("state"),
@@ -150,7 +149,7 @@ def _in_force(rows: DataFrame, scope: list[str], key: list[str], attributes: lis
     )
     return (
         rows.withColumn("values", so_far)
-        .select(*scope, *key, "at", "kind", "settled", "before_poll", "after_poll", "values.*")
+        .select(*scope, *key, "at", "until", "kind", "settled", "before_poll", "after_poll", "values.*")
         .where(F.col("state").isNotNull() & (F.col("settled") | (F.col("state") != "gone")))
     )
 

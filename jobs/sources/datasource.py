@@ -105,7 +105,7 @@ class VpcFlowLogs(DataSource):
         return "vpc_flow_logs"
 
     def schema(self) -> StructType:
-        return _plain(FLOW_LOGS.schema)
+        return FLOW_LOGS.plain_schema
 
     def reader(self, schema: StructType) -> DataSourceReader:
         del schema
@@ -120,7 +120,7 @@ class CloudTrail(DataSource):
         return "cloudtrail"
 
     def schema(self) -> StructType:
-        return _plain(CLOUDTRAIL_EVENTS.schema)
+        return CLOUDTRAIL_EVENTS.plain_schema
 
     def reader(self, schema: StructType) -> DataSourceReader:
         del schema
@@ -135,16 +135,11 @@ class Snapshots(DataSource):
         return "snapshots"
 
     def schema(self) -> StructType:
-        return _plain(TABLES[self.options["operation"]].schema)
+        return TABLES[self.options["operation"]].plain_schema
 
     def reader(self, schema: StructType) -> DataSourceReader:
         del schema
         return _Reader(self.name(), dict(self.options))
-
-
-def _plain(schema: StructType) -> StructType:
-    """Without comments: the engines compare a reader's schema with its batches'."""
-    return StructType([type(f)(f.name, f.dataType, True) for f in schema.fields])
 
 
 def _write(receipts: list[Receipt], path: Path) -> None:

@@ -48,7 +48,7 @@ def at_once(spark: SparkSession, raw: Path, tmp_path_factory: pytest.TempPathFac
 
 
 def run_days(spark: SparkSession, raw: Path, lake: Path, first: float, end: float) -> None:
-    """All five jobs over [first, end), in days from the start, within this process."""
+    """All jobs over [first, end), in days from the start, within this process."""
     settings = Settings(raw=str(raw), lake=str(lake))
     window = Window(START + timedelta(days=first), START + timedelta(days=end))
     for job in JOBS:

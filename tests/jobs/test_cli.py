@@ -19,7 +19,8 @@ from jobs.answers import alert_table
 from jobs.pipeline import JOBS
 from jobs.show import as_json, facts, safe, table
 from tests.jobs.conftest import days
-from tests.lakes import leasehold
+from tests.lakes import leasehold, read
+from transforms.schemas import FUNCTION_FLOWS
 
 
 def failed(*arguments: object) -> str:
@@ -80,6 +81,21 @@ def leased(lake: Path, *options: str) -> list[dict[str, Any]]:
     return [row for network in found["networks"] for row in network["leases"]]
 
 
+@pytest.mark.sail_only
+def test_coverage_says_what_is_not_seen_and_counts_every_conversation(at_once: Path) -> None:
+    said = leasehold("coverage", "--lake", at_once, "--day", "2026-02-05", COLUMNS="300").stdout
+    assert "1 function is outside any VPC, where flow logs do not reach (Webhook)" in said
+    assert "Data events on " in said and "polls of interfaces" in said
+    found = json.loads(leasehold("coverage", "--lake", at_once, "--json").stdout)
+    assert found["days"] == 7 and found["accounts"][0]["gap_interfaces"] == 0
+    flows = read(at_once, FUNCTION_FLOWS).to_pylist()
+    recent = {row["conversation_id"] for row in flows if str(row["date"]) >= found["from"]}
+    kinds = ("unique", "weighted", "shared", "presumed", "unknown")
+    counted = sum(row[f"{kind}_conversations"] for row in found["functions"] for kind in kinds)
+    nobodys = sum(row["unknown_conversations"] for row in found["accounts"])
+    assert abs(counted + nobodys - len(recent)) < 0.01 and len(recent) > 1_000
+
+
 def test_wrong_options_are_said_in_one_line(tmp_path: Path) -> None:
     run = ("run", "nightly", "--raw", tmp_path / "none", "--lake", tmp_path / "lake")
     assert "there is no raw folder" in failed(*run, *days(0, 1))
@@ -90,6 +106,7 @@ def test_wrong_options_are_said_in_one_line(tmp_path: Path) -> None:
     assert "no tables" in failed("alerts", "--lake", tmp_path / "none")
     assert "not an IP address" in failed("leases", "--ip", "10.0.0", "--at", "2026-01-05", "--lake", tmp_path)
     assert "not a time" in failed("leases", "--ip", "10.0.0.1", "--at", "noon", "--lake", tmp_path)
+    assert "write it like 2026-01-05" in failed("coverage", "--day", "noon", "--lake", tmp_path)
     assert "exactly one of --ip, --interface and --function" in failed("leases", "--lake", tmp_path)
     settings = tmp_path / "settings.yaml"
     settings.write_text("lookbck_days: 3\n")

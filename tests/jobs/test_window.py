@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from jobs import hours
+from jobs import conditions
 from jobs.errors import LeaseholdError
 from jobs.window import Window, parse_time
 
@@ -47,13 +47,13 @@ def test_the_hours_of_a_window_are_clipped_to_the_data() -> None:
 
 def test_neighbouring_hours_are_joined() -> None:
     ten, eleven, two = (datetime(2026, 1, 5, hour, tzinfo=UTC) for hour in (10, 11, 14))
-    assert hours.spans([two, eleven, ten, ten]) == [(ten, eleven + hours.HOUR), (two, two + hours.HOUR)]
+    assert conditions.spans([two, eleven, ten, ten]) == [(ten, eleven + conditions.HOUR), (two, two + conditions.HOUR)]
 
 
 def test_dates_become_ranges() -> None:
     days = [date(2026, 1, 4), date(2026, 1, 3), date(2026, 1, 9)]
-    assert hours.on_dates("date", days) == (
+    assert conditions.on_dates("date", days) == (
         "((date >= DATE '2026-01-03' AND date <= DATE '2026-01-04')"
         " OR (date >= DATE '2026-01-09' AND date <= DATE '2026-01-09'))"
     )
-    assert hours.on_dates("date", []) == "FALSE"
+    assert conditions.on_dates("date", []) == "FALSE"

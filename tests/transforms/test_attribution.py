@@ -13,7 +13,13 @@ from tests import flow_oracles
 from tests.rows import MONDAY, Row, at, frame, lease, record, reply, resource, rows_of
 from transforms import attribution
 from transforms.conversations import conversations
-from transforms.schemas import COVERAGE, FLOW_LOGS, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS, IP_LEASES
+from transforms.schemas import (
+    FLOW_LOGS,
+    FUNCTION_ACTIVITY_HOURLY,
+    FUNCTION_FLOWS,
+    INVOCATION_EVIDENCE,
+    IP_LEASES,
+)
 
 NETWORKS = [
     ("198.51.100.0/24", "mail provider", False),
@@ -27,7 +33,8 @@ def spoken(spark: SparkSession, records: list[Row], leases: list[Row]) -> DataFr
 
 
 def attributed(spark: SparkSession, records: list[Row], leases: list[Row], tolerance: int = 60) -> list[Row]:
-    flows = attribution.attribute(spoken(spark, records, leases), frame(spark, IP_LEASES, leases), NETWORKS, tolerance)
+    held, told = frame(spark, IP_LEASES, leases), frame(spark, INVOCATION_EVIDENCE, [])
+    flows = attribution.attribute(spoken(spark, records, leases), held, told, NETWORKS, tolerance)
     return rows_of(FUNCTION_FLOWS.conform(flows))
 
 
@@ -179,7 +186,7 @@ def test_what_is_missing_is_called_unknown(spark: SparkSession) -> None:
     assert {(r["account_id"], r["region"], r["vpc_id"]) for r in owned} == {("123456789012", "eu-west-1", "vpc-1")}
 
 
-def test_hourly_activity_and_coverage(spark: SparkSession) -> None:
+def test_hourly_activity(spark: SparkSession) -> None:
     """Per function, hour and peer; a name with addresses on both sides is internal; unknown belongs to nobody."""
     shared = [lease(), lease(owner_name="g")]
     networks = [("192.0.2.0/25", "partner", False), ("192.0.2.128/25", "partner", True)]
@@ -187,13 +194,12 @@ def test_hourly_activity_and_coverage(spark: SparkSession) -> None:
         record(dst_addr="192.0.2.1"), record(dst_addr="192.0.2.200", start_time=at("10:30")),
         record(dst_addr="192.0.2.1", start_time=at("11:00")),
         record(interface_id="eni-2", src_addr="10.0.0.2"),
-        record(log_status="SKIPDATA", src_addr=None), record(log_status="NODATA", src_addr=None, src_port=1),
-        record(log_status="NODATA", src_addr=None, account_id=None),
     ]  # fmt: skip
     old = lease(interface_id="eni-2", address="10.0.0.2", owner_name=None, basis="creator")
     leases = frame(spark, IP_LEASES, [*shared, old])
     logs = frame(spark, FLOW_LOGS, rows)
-    flows = attribution.attribute(conversations(logs, leases), leases, networks, 60)
+    told = frame(spark, INVOCATION_EVIDENCE, [])
+    flows = attribution.attribute(conversations(logs, leases), leases, told, networks, 60)
     activity = rows_of(FUNCTION_ACTIVITY_HOURLY.conform(attribution.hourly_activity(flows)))
     assert sorted((r["function_name"], r["hour"], r["peer_internal"], r["conversations"]) for r in activity) == [
         ("f", at("10:00"), True, 2), ("f", at("11:00"), False, 1),
@@ -206,20 +212,6 @@ def test_hourly_activity_and_coverage(spark: SparkSession) -> None:
         at("10:30"),
     )
     assert first["candidates"] == "f, g" and first["bytes_out"] == 600
-    covered = rows_of(COVERAGE.conform(attribution.coverage(flows, logs)))
-    numbers = ("unique", "shared", "presumed", "unknown")
-    got = {
-        (r["account_id"], r["function_name"]): (
-            *[r[f"{n}_conversations"] for n in numbers], r["skipdata_records"], r["nodata_records"],
-        )
-        for r in covered
-    }  # fmt: skip
-    assert got == {
-        ("123456789012", "f"): (0, 1.5, 0.0, 0, 0, 0),
-        ("123456789012", "g"): (0, 1.5, 0.0, 0, 0, 0),
-        ("123456789012", None): (0, 0.0, 0.0, 1, 1, 1),
-        ("unknown", None): (0, 0.0, 0.0, 0, 0, 1),
-    }
 
 
 def some_lease(rng: random.Random, case: str, eni: str, address: str, kind: str, name: str | None) -> Row:

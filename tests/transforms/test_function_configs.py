@@ -13,10 +13,13 @@ from tests import oracles
 from tests.rows import MONDAY, Row, at, event, frame, function_event, function_snapshot, rows_of
 from transforms.function_configs import function_configs
 from transforms.schemas import CLOUDTRAIL_EVENTS, FUNCTION_CONFIGS, FUNCTION_SNAPSHOTS
+from transforms.sightings import FUNCTION_POLL, function_sightings, lease_events, polls
 
 
 def built(spark: SparkSession, snapshots: list[Row], events: list[Row]) -> list[Row]:
-    made = function_configs(frame(spark, FUNCTION_SNAPSHOTS, snapshots), frame(spark, CLOUDTRAIL_EVENTS, events))
+    seen = frame(spark, FUNCTION_SNAPSHOTS, snapshots)
+    told = lease_events(frame(spark, CLOUDTRAIL_EVENTS, events))
+    made = function_configs(function_sightings(seen, told), polls(seen, FUNCTION_POLL), told)
     return rows_of(FUNCTION_CONFIGS.conform(made))
 
 

@@ -24,10 +24,13 @@ from tests.rows import (
 from transforms.interfaces import interfaces
 from transforms.intervals import BOUNDARIES
 from transforms.schemas import CLOUDTRAIL_EVENTS, INTERFACE_SNAPSHOTS, INTERFACES
+from transforms.sightings import INTERFACE_POLL, interface_sightings, lease_events, polls
 
 
 def built(spark: SparkSession, snapshots: list[Row], events: list[Row]) -> list[Row]:
-    made = interfaces(frame(spark, INTERFACE_SNAPSHOTS, snapshots), frame(spark, CLOUDTRAIL_EVENTS, events))
+    seen = frame(spark, INTERFACE_SNAPSHOTS, snapshots)
+    told = lease_events(frame(spark, CLOUDTRAIL_EVENTS, events))
+    made = interfaces(interface_sightings(seen), polls(seen, INTERFACE_POLL), told)
     return rows_of(INTERFACES.conform(made))
 
 

@@ -20,7 +20,8 @@ SEEN = columns(
     ("thing", "string", ""),
     ("colour", "string", ""),
     ("shape", "string", ""),
-    ("polled_at", "timestamp", ""),
+    ("first_at", "timestamp", ""),
+    ("last_at", "timestamp", ""),
     ("settled", "boolean", ""),
 )
 EVENTS = columns(
@@ -31,13 +32,17 @@ EVENTS = columns(
     ("at", "timestamp", ""),
     ("gone", "boolean", ""),
 )
-POLLS = columns(("case", "string", ""), ("polled_at", "timestamp", ""))
+POLLS = columns(("case", "string", ""), ("polled_at", "timestamp", ""), ("complete", "boolean", ""))
 
 
 def intervals(spark: SparkSession, seen: list[Row], polls: list[Row], events: list[Row] | None) -> DataFrame:
     told = None if events is None else frame(spark, EVENTS, events)
+    sightings = [{**row, "first_at": row["polled_at"], "last_at": row["polled_at"]} for row in seen]
+    sightings = [{k: v for k, v in row.items() if k != "polled_at"} for row in sightings]
+    answers = [{**poll, "complete": True} for poll in polls]
+    answers += [{"case": row["case"], "polled_at": row["polled_at"], "complete": False} for row in seen]
     return observed_intervals(
-        frame(spark, SEEN, seen), ("case",), ("thing",), ("colour", "shape"), frame(spark, POLLS, polls), told
+        frame(spark, SEEN, sightings), ("case",), ("thing",), ("colour", "shape"), frame(spark, POLLS, answers), told
     )
 
 

@@ -1,9 +1,11 @@
 """The tables' contracts: columns, keys and partitions, each stated once. Everything else is derived from them."""
 
 from transforms.schemas.bookkeeping import INGESTED_FILES, REJECTED_RECORDS, REOPENED_HOURS, RUNS
+from transforms.schemas.evidence import INVOCATION_EVIDENCE
 from transforms.schemas.findings import ALERTS, FUNCTION_BASELINES, OBSERVATIONS
 from transforms.schemas.flows import COVERAGE, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS
 from transforms.schemas.leases import FUNCTION_CONFIGS, INTERFACES, IP_LEASES
+from transforms.schemas.sightings import FUNCTION_SIGHTINGS, INTERFACE_SIGHTINGS, LEASE_EVENTS, POLLS
 from transforms.schemas.sources import (
     CLOUDTRAIL_EVENTS,
     FLOW_LOGS,
@@ -24,12 +26,17 @@ __all__ = [
     "FUNCTION_CONFIGS",
     "FUNCTION_FLOWS",
     "FUNCTION_METRICS",
+    "FUNCTION_SIGHTINGS",
     "FUNCTION_SNAPSHOTS",
     "INGESTED_FILES",
     "INTERFACES",
+    "INTERFACE_SIGHTINGS",
     "INTERFACE_SNAPSHOTS",
+    "INVOCATION_EVIDENCE",
     "IP_LEASES",
+    "LEASE_EVENTS",
     "OBSERVATIONS",
+    "POLLS",
     "REJECTED_RECORDS",
     "REOPENED_HOURS",
     "RUNS",
@@ -43,9 +50,14 @@ ALL: tuple[Table, ...] = (
     FUNCTION_METRICS,
     REJECTED_RECORDS,
     INGESTED_FILES,
+    POLLS,
+    INTERFACE_SIGHTINGS,
+    FUNCTION_SIGHTINGS,
+    LEASE_EVENTS,
     INTERFACES,
     FUNCTION_CONFIGS,
     IP_LEASES,
+    INVOCATION_EVIDENCE,
     FUNCTION_FLOWS,
     FUNCTION_ACTIVITY_HOURLY,
     COVERAGE,

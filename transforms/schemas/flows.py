@@ -37,7 +37,14 @@ FUNCTION_FLOWS = Table(
         (
             "attribution",
             "string",
-            "unique; shared (several candidates); presumed (only evidence that is later says so); unknown",
+            "unique; weighted (several candidates, probabilities from evidence); shared (several, no evidence: equal "
+            "parts); presumed (only evidence that is later says so); unknown",
+        ),
+        (
+            "evidence",
+            "string",
+            "what the probability rests on: sole candidate, creator name, or some of data events, api calls and "
+            "invocations; empty: nothing tells the candidates apart",
         ),
         ("date", "date", "of window_start"),
     ),
@@ -82,22 +89,61 @@ FUNCTION_ACTIVITY_HOURLY = Table(
     ),
 )
 
+_ACCOUNTS = "(account's row) "
+_FUNCTIONS = "(function's row) "
+
 COVERAGE = Table(
     name="coverage",
     job="attribute",
     key=("account_id", "region", "date", "function_name"),
     partition_by="date",
-    doc="What was and was not seen, per day and function (function_name NULL: the account).",
+    doc="What was and was not seen, per day and function (function_name NULL: the account, and what is nobody's). "
+    "Files that were lost cannot be counted: AWS numbers neither them nor records, so they show only as gaps.",
     schema=columns(
         ("account_id", "string", "account"),
         ("region", "string", "region"),
         ("date", "date", "day (UTC)"),
-        ("function_name", "string", "function; NULL = not known whose, or the whole account"),
+        ("function_name", "string", "function; NULL = not known whose, and the whole account"),
         ("unique_conversations", "bigint", "with one candidate"),
-        ("shared_conversations", "double", "this function's part of conversations with several candidates"),
-        ("presumed_conversations", "double", "its part of those before the first snapshot, which say what came later"),
+        ("weighted_conversations", "double", "this function's part of those with several, by evidence"),
+        ("shared_conversations", "double", "its equal part of those with several that no evidence tells apart"),
+        ("presumed_conversations", "double", "its part of those before the first snapshot, which says what came later"),
         ("unknown_conversations", "bigint", "on a Lambda interface that no lease covers"),
-        ("skipdata_records", "bigint", "flow-log records that AWS says it skipped: each may hide many flows"),
-        ("nodata_records", "bigint", "windows without traffic"),
+        ("unique_bytes", "bigint", "of unique_conversations, sent and received"),
+        ("weighted_bytes", "bigint", "its part of the bytes, conversation by conversation, like those that follow"),
+        ("shared_bytes", "bigint", ""),
+        ("presumed_bytes", "bigint", ""),
+        ("unknown_bytes", "bigint", ""),
+        (
+            "in_vpc",
+            "boolean",
+            _FUNCTIONS
+            + "false: outside any VPC that day, so that no flow log can show it; NULL: no configuration known",
+        ),
+        ("data_events", "boolean", _FUNCTIONS + "CloudTrail data events of that day name an interface of it"),
+        (
+            "gain_conversations",
+            "double",
+            _FUNCTIONS + "what data events would settle of it: the sum of probability × (1 − the highest probability "
+            "of the conversation), where no data event told",
+        ),
+        ("skipdata_records", "bigint", _ACCOUNTS + "records that AWS says it skipped: each may hide many flows"),
+        ("nodata_records", "bigint", _ACCOUNTS + "windows without traffic"),
+        (
+            "gap_interfaces",
+            "bigint",
+            _ACCOUNTS + "Lambda interfaces with a gap: not even a NODATA line for more than two windows and two "
+            "minutes; NULL: the flow logs have no NODATA lines, so that silence and loss look alike",
+        ),
+        ("gap_seconds", "bigint", _ACCOUNTS + "how long these gaps are together, interface by interface"),
+        ("interface_polls", "bigint", _ACCOUNTS + "answers of DescribeNetworkInterfaces that list everything"),
+        (
+            "interface_polls_missed",
+            "bigint",
+            _ACCOUNTS + "estimate: gap ÷ the day's usual distance − 1, where that is more than none",
+        ),
+        ("function_polls", "bigint", _ACCOUNTS + "answers of ListFunctions that list everything"),
+        ("function_polls_missed", "bigint", _ACCOUNTS + "estimate, likewise"),
+        ("unleased_interfaces", "bigint", _ACCOUNTS + "Lambda interfaces with unknown_conversations"),
     ),
 )

@@ -14,6 +14,7 @@ _BOUNDARIES = (
 INTERFACES = Table(
     name="interfaces",
     job="leases",
+    partition_by="date",
     key=("account_id", "region", "interface_id", "address", "valid_from"),
     doc="A network interface and one of its addresses over [valid_from, valid_to).",
     schema=columns(
@@ -32,12 +33,14 @@ INTERFACES = Table(
         ("owner_name", "string", "the resource; for Lambda only the function that caused the creation"),
         ("description", "string", "as EC2 gives it"),
         *_BOUNDARIES,
+        ("date", "date", "of valid_from; 1970-01-01 without one"),
     ),
 )
 
 FUNCTION_CONFIGS = Table(
     name="function_configs",
     job="leases",
+    partition_by="date",
     key=("account_id", "region", "function_name", "version", "valid_from"),
     doc="A function version's configuration over [valid_from, valid_to).",
     schema=columns(
@@ -51,12 +54,14 @@ FUNCTION_CONFIGS = Table(
         ("role", "string", "execution role"),
         ("code_sha256", "string", "hash of the code"),
         *_BOUNDARIES,
+        ("date", "date", "of valid_from; 1970-01-01 without one"),
     ),
 )
 
 IP_LEASES = Table(
     name="ip_leases",
     job="leases",
+    partition_by="date",
     key=("account_id", "region", "interface_id", "address", "owner_kind", "owner_name", "valid_from"),
     doc="An address, its interface, and one candidate owner over [valid_from, valid_to). "
     "A Lambda interface has a row for each function that may have used it.",
@@ -75,5 +80,6 @@ IP_LEASES = Table(
             "configuration (same subnet and security groups), creator (only the description), resource",
         ),
         *_BOUNDARIES,
+        ("date", "date", "of valid_from; 1970-01-01 without one"),
     ),
 )

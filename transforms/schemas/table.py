@@ -57,9 +57,10 @@ class Table:
 
         The `select` refuses a missing column, which `to` alone would fill with NULL.
         """
-        return frame.select(*self.schema.names).to(_without_comments(self.schema))
+        return frame.select(*self.schema.names).to(self.plain_schema)
 
-
-def _without_comments(schema: StructType) -> StructType:
-    fields: list[Any] = [StructField(f.name, f.dataType, True) for f in schema.fields]
-    return StructType(fields)
+    @property
+    def plain_schema(self) -> StructType:
+        """The columns without their comments, which engines compare with those of files and batches."""
+        fields: list[Any] = [StructField(f.name, f.dataType, True) for f in self.schema.fields]
+        return StructType(fields)

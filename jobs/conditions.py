@@ -1,0 +1,58 @@
+"""SQL conditions over hours and days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+HOUR = timedelta(hours=1)
+
+
+def spans(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """Neighbouring hours joined: 10, 11 and 14 o'clock → [10, 12) and [14, 15)."""
+    joined: list[tuple[datetime, datetime]] = []
+    for hour in sorted(set(hours)):
+        if joined and joined[-1][1] == hour:
+            joined[-1] = (joined[-1][0], hour + HOUR)
+        else:
+            joined.append((hour, hour + HOUR))
+    return joined
+
+
+def in_spans(column: str, parts: list[tuple[datetime, datetime]], margin: timedelta = timedelta(0)) -> str:
+    """A SQL condition: the time column lies in one of the spans, widened by the margin, and `date` accordingly."""
+    low, high = parts[0][0] - margin, parts[-1][1] + margin
+    times = " OR ".join(
+        f"({column} >= TIMESTAMP '{sql_time(start - margin)}' AND {column} < TIMESTAMP '{sql_time(end + margin)}')"
+        for start, end in parts
+    )
+    return f"date >= DATE '{low.date()}' AND date <= DATE '{high.date()}' AND ({times})"
+
+
+def in_days(column: str, parts: list[tuple[datetime, datetime]], margin: timedelta = timedelta(0)) -> str:
+    """A SQL condition: the date column is a day that one of the spans, widened by the margin, touches."""
+    touched = {
+        (start - margin).date() + timedelta(days=n)
+        for start, end in parts
+        for n in range((end + margin).date().toordinal() - (start - margin).date().toordinal() + 1)
+    }
+    return on_dates(column, touched)
+
+
+def on_dates(column: str, days: Iterable[date]) -> str:
+    """A SQL condition: the date column is one of the days. 3, 4 and 9 January → two ranges."""
+    ranges: list[tuple[date, date]] = []
+    for day in sorted(set(days)):
+        if ranges and ranges[-1][1] == day - timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    if not ranges:
+        return "FALSE"
+    parts = [f"({column} >= DATE '{a}' AND {column} <= DATE '{b}')" for a, b in ranges]
+    return " OR ".join(parts) if len(parts) == 1 else f"({' OR '.join(parts)})"
+
+
+def sql_time(moment: datetime) -> str:
+    """An instant as a SQL timestamp literal's text, UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

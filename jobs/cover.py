@@ -1,0 +1,39 @@
+"""What was seen and what was not: brings `coverage` up to date; part of the job `attribute`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from pyspark.sql import DataFrame
+
+from jobs.conditions import on_dates
+from jobs.storage import Lake
+from transforms.coverage import coverage, stale_days
+from transforms.schemas import (
+    COVERAGE,
+    FLOW_LOGS,
+    FUNCTION_CONFIGS,
+    FUNCTION_FLOWS,
+    INVOCATION_EVIDENCE,
+    IP_LEASES,
+    POLLS,
+)
+
+
+def cover(lake: Lake, days: Iterable[date]) -> None:
+    """Compute these days anew, and those of which polls or configurations have come to say something else.
+
+    Everything of a day counts that has been taken in, also what is later than the window of the run: else running
+    an earlier hour of the day again would forget the later ones.
+    """
+    known = [row["date"] for row in lake.read(COVERAGE).select("date").distinct().collect()]
+    polls, configs = lake.read(POLLS), lake.read(FUNCTION_CONFIGS)
+    stale = stale_days(lake.read(COVERAGE), polls, configs, known).collect() if known else []
+    wanted = sorted({*days, *(row["date"] for row in stale)})
+    if not wanted:
+        return
+    on_days = on_dates("date", wanted)
+    flows, logs, evidence = (lake.read(t).where(on_days) for t in (FUNCTION_FLOWS, FLOW_LOGS, INVOCATION_EVIDENCE))
+    rows: DataFrame = coverage(flows, logs, lake.read(IP_LEASES), configs, evidence, polls, wanted)
+    lake.replace(COVERAGE, on_days, rows)
