@@ -190,12 +190,10 @@ def neighbours(before: list[Row], after: list[Row]) -> list[str]:
 
 
 def evidence(attribution: str, said: str | None) -> str:
-    """What an attribution rests on, in words; `said` is `function_flows.evidence`, NULL where that is not recorded."""
+    """What an attribution rests on, in words; `said` is `function_flows.evidence`."""
     if attribution in ("presumed", "unknown"):
         return {"presumed": "presumed from the first snapshot", "unknown": "no lease"}[attribution]
-    if said:
-        return said
-    return {"unique": "sole candidate", "weighted": "evidence"}.get(attribution, "equal parts for lack of evidence")
+    return said or "equal parts for lack of evidence"
 
 
 def elsewhere(subject: str, rows: list[Row]) -> str:

@@ -65,18 +65,13 @@ def used_by(leases: DataFrame, function_name: str) -> DataFrame:
 def shares(function_flows: DataFrame, at: datetime, around: timedelta) -> DataFrame:
     """To whom the conversations that begin in [at − around, at + around] were attributed, per address.
 
-    Returns interface_id, local_addr, function_name (NULL: no lease said), attribution, evidence (NULL where the
-    table does not say it yet), and conversations: the sum of the probabilities, so that those of one address
-    add up to the number of its conversations.
+    Returns interface_id, local_addr, function_name (NULL: no lease said), attribution, evidence, and
+    conversations: the sum of the probabilities, so that those of one address add up to the number of its
+    conversations.
 
     Two conversations of 10.0.0.1 at 10:10, one surely f's, one f's or g's alike, asked for 10:00 ± 30 min:
     f unique 1.0, f shared 0.5, g shared 0.5.
     """
     near = F.col("start_time").between(F.lit(at - around), F.lit(at + around))
-    said = F.col("evidence") if "evidence" in function_flows.columns else F.lit(None).cast("string")
-    return (
-        function_flows.where(near)
-        .withColumn("evidence", said)
-        .groupBy("interface_id", "local_addr", "function_name", "attribution", "evidence")
-        .agg(F.sum("probability").alias("conversations"))
-    )
+    by = ("interface_id", "local_addr", "function_name", "attribution", "evidence")
+    return function_flows.where(near).groupBy(*by).agg(F.sum("probability").alias("conversations"))

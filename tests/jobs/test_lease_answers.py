@@ -83,7 +83,7 @@ def only(made: Row) -> Row:
     return network
 
 
-def flows(function: str | None, count: float, attribution: str = "shared", evidence: str | None = "") -> Row:
+def flows(function: str | None, count: float, attribution: str = "shared", evidence: str = "") -> Row:
     """A row as `shares` gives it."""
     return {
         "interface_id": "eni-1", "local_addr": "10.0.0.1", "function_name": function, "attribution": attribution,
@@ -92,7 +92,7 @@ def flows(function: str | None, count: float, attribution: str = "shared", evide
 
 
 def test_the_only_candidate() -> None:
-    network = only(ask([now()], [flows("f", 3.0, "unique", None)]))
+    network = only(ask([now()], [flows("f", 3.0, "unique", "sole candidate")]))
     assert network["answer"] == "10.0.0.1 at 2026-01-05 12:00:00Z: function f."
     assert network["how_sure"][0].startswith("The only candidate")
     assert "The 3 conversations within 30 min of then, as attributed: f 100%" in network["how_sure"][1]
@@ -101,8 +101,8 @@ def test_the_only_candidate() -> None:
 
 def test_candidates_that_share_with_what_attribution_made_of_it() -> None:
     said = [
-        flows("f", 0.5), flows("g", 0.5), flows("f", 2.7, "weighted", "data events,invocations"),
-        flows("g", 0.3, "weighted", "data events,invocations"), flows("f", 9.0) | {"local_addr": "10.0.0.7"},
+        flows("f", 0.5), flows("g", 0.5), flows("f", 2.7, "weighted", "data events, invocations"),
+        flows("g", 0.3, "weighted", "data events, invocations"), flows("f", 9.0) | {"local_addr": "10.0.0.7"},
     ]  # fmt: skip
     network = only(ask([now(), now(owner_name="g")], said))
     assert "one of 2 functions, which share the interface: f, g." in network["answer"]
@@ -111,7 +111,7 @@ def test_candidates_that_share_with_what_attribution_made_of_it() -> None:
     assert talk["conversations"] == 4 and talk["until"] - talk["from"] == timedelta(hours=1)
     assert [(p["function_name"], p["share"]) for p in talk["functions"]] == [("f", 0.8), ("g", 0.2)]
     assert [(p["evidence"], p["share"]) for p in talk["evidence"]] == [
-        ("data events,invocations", 0.75), ("equal parts for lack of evidence", 0.25),
+        ("data events, invocations", 0.75), ("equal parts for lack of evidence", 0.25),
     ]  # fmt: skip
     assert "f 80%, g 20%" in network["how_sure"][1]
     quiet = only(ask([now(), now(owner_name="g")]))

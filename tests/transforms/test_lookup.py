@@ -78,25 +78,24 @@ def test_a_functions_addresses_come_with_the_other_candidates(spark: SparkSessio
 
 def test_shares_add_up_to_the_number_of_conversations(spark: SparkSession) -> None:
     def flow(clock: str, function: str | None, probability: float, **overrides: Any) -> Row:
-        attribution = "unknown" if function is None else "unique" if probability == 1 else "shared"
+        attribution = "unknown" if function is None else "unique" if probability == 1 else "weighted"
         return {
             "interface_id": "eni-1", "local_addr": "10.0.0.1", "start_time": at(clock), "function_name": function,
-            "attribution": attribution, "probability": probability, **overrides,
+            "attribution": attribution, "probability": probability, "evidence": "api calls", **overrides,
         }  # fmt: skip
 
     rows = [
-        flow("9:30", "f", 1.0), flow("10:10", "f", 0.5), flow("10:10", "g", 0.5), flow("10:30", None, 1.0),
-        flow("9:29:59", "f", 1.0), flow("10:30:01", "f", 1.0), flow("10:00", "f", 1.0, local_addr="10.0.0.2"),
+        flow("9:30", "f", 1.0), flow("10:10", "f", 0.5), flow("10:10", "g", 0.5),
+        flow("10:30", None, 1.0, evidence=None), flow("10:00", "f", 1.0, local_addr="10.0.0.2"),
+        flow("9:29:59", "f", 1.0), flow("10:30:01", "f", 1.0),
     ]  # fmt: skip
-    flows = frame(spark, FUNCTION_FLOWS, rows).drop("evidence")
+    flows = frame(spark, FUNCTION_FLOWS, rows)
     names = ("local_addr", "function_name", "attribution", "evidence", "conversations")
     found = {tuple(r[n] for n in names) for r in rows_of(shares(flows, at("10:00"), timedelta(minutes=30)))}
-    one = [
-        ("10.0.0.1", "f", "unique", None, 1.0),
-        ("10.0.0.1", "f", "shared", None, 0.5),
-        ("10.0.0.1", "g", "shared", None, 0.5),
+    assert found == {
+        ("10.0.0.1", "f", "unique", "api calls", 1.0),
+        ("10.0.0.1", "f", "weighted", "api calls", 0.5),
+        ("10.0.0.1", "g", "weighted", "api calls", 0.5),
         ("10.0.0.1", None, "unknown", None, 1.0),
-    ]
-    assert found == {*one, ("10.0.0.2", "f", "unique", None, 1.0)}
-    said = flows.selectExpr("*", "'api calls' AS evidence")
-    assert {r["evidence"] for r in rows_of(shares(said, at("10:00"), timedelta(minutes=30)))} == {"api calls"}
+        ("10.0.0.2", "f", "unique", "api calls", 1.0),
+    }
