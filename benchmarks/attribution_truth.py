@@ -89,14 +89,14 @@ def calibration_error(database: duckdb.DuckDBPyConnection, likeliest_only: bool)
     """How far stated probabilities are from what was true, on average over shared conversations."""
     every = "SELECT unnest(claims) AS claim, truly FROM judged WHERE len(claims) > 1"
     stated = (
-        "SELECT probability, told = truly AS right FROM judged WHERE len(claims) > 1"
+        "SELECT probability, told = truly AS hit FROM judged WHERE len(claims) > 1"
         if likeliest_only
-        else f"SELECT claim.probability, claim.name = truly AS right FROM ({every})"
+        else f"SELECT claim.probability, claim.name = truly AS hit FROM ({every})"
     )
     error = database.execute(
         f"""SELECT sum(abs(stated - came_true)) / sum(rows) FROM (
               SELECT least(floor(probability * 10), 9) AS bin, sum(probability) AS stated,
-                     sum(right::INT) AS came_true, count(*) AS rows FROM ({stated}) GROUP BY bin)"""
+                     sum(hit::INT) AS came_true, count(*) AS rows FROM ({stated}) GROUP BY bin)"""
     ).fetchall()
     return float(error[0][0])
 
@@ -133,7 +133,7 @@ def main() -> None:
             ("CloudWatch's minutes, no data events", False, True),
             ("neither data events nor CloudWatch", False, False),
         ):
-            folder = Path(temporary) / title.replace(" ", "-")
+            folder = Path(temporary) / f"{data_events}-{metrics}"
             options = Options(
                 account="crowd", seed=args.seed, days=args.days, interfaces=args.interfaces, data_events=data_events,
                 clock_skew_seconds=args.skew, missed_polls=0.1, late_cloudtrail=0.05, poll_minutes=15,
