@@ -271,7 +271,7 @@ def _spoken(place: Place, there: list[Row], said: list[Row], at: datetime) -> Ro
 
     def parts(counts: dict[Any, float], name: str) -> list[Row]:
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0] or ""))
-        return [{name: k, "conversations": round(n, 3), "share": round(n / total, 4)} for k, n in ranked]
+        return [{name: k, "conversations": round(n, 3), "share": round(n / total, 9)} for k, n in ranked]
 
     return {
         "interface_id": place[0],

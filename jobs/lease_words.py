@@ -164,10 +164,19 @@ def _conversations(spoken: Row) -> str:
     total = spoken["conversations"]
     if not total:
         return f"No conversation of this address begins within {minutes} of then."
-    whose = ", ".join(f"{p['function_name'] or 'nobody known'} {p['share']:.0%}" for p in spoken["functions"][:_NAMES])
-    why = ", ".join(f"{part['evidence']} {part['share']:.0%}" for part in spoken["evidence"])
+    whose = ", ".join(
+        f"{p['function_name'] or 'nobody known'} {_percent(p['share'])}" for p in spoken["functions"][:_NAMES]
+    )
+    why = ", ".join(f"{part['evidence']} {_percent(part['share'])}" for part in spoken["evidence"])
     them = "The one conversation" if total == 1 else f"The {total:,} conversations"
     return f"{them} within {minutes} of then, as attributed: {whose}. On what evidence: {why}."
+
+
+def _percent(share: float) -> str:
+    """Rounded, but never to certainty: 0.998 is not 100%."""
+    if 0.99 < share < 1:
+        return "over 99%"
+    return "under 1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def neighbours(before: list[Row], after: list[Row]) -> list[str]:

@@ -114,6 +114,8 @@ def test_candidates_that_share_with_what_attribution_made_of_it() -> None:
         ("data events, invocations", 0.75), ("equal parts for lack of evidence", 0.25),
     ]  # fmt: skip
     assert "f 80%, g 20%" in network["how_sure"][1]
+    nearly = only(ask([now(), now(owner_name="g")], [flows("f", 99.9, "weighted"), flows("g", 0.1, "weighted")]))
+    assert "f over 99%, g under 1%" in nearly["how_sure"][1]
     quiet = only(ask([now(), now(owner_name="g")]))
     assert quiet["how_sure"][1] == "No conversation of this address begins within 30 min of then."
 
