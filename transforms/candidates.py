@@ -24,7 +24,7 @@ _SECOND = 1_000_000  # microseconds, in which all is counted
 _EVER = 2**62  # stands for "no bound", so that no condition has to care for NULL
 _KEY = ("lease_interface", "lease_address")
 _SCALE = ("lease_start", "lease_width", "lease_last")
-_SPANS = "array<struct<name:string,low:bigint,high:bigint,after:bigint>>"
+_SPANS = "array<struct<name:string,low:bigint,high:bigint>>"
 _GROUNDS = "array<struct<low:bigint,high:bigint,presumed_to:bigint,creator:boolean>>"
 
 
@@ -79,11 +79,15 @@ def candidates(conversations: DataFrame, leases: DataFrame, tolerance_seconds: i
     def covers(claim: Column) -> Column:
         return (claim["low"] <= until) & (since < claim["high"])
 
-    found = F.filter("lease_spans", lambda claim: covers(claim) & (since >= claim["after"]))
-    names = F.coalesce(F.transform(found, lambda claim: claim["name"]), F.array().cast("array<string>"))
+    found = F.transform(F.filter("lease_spans", covers), lambda claim: claim["name"])
+    # What is rare costs only where it occurs: most addresses have leases, and one of each function.
+    names = (
+        F.when(F.col("lease_count").isNull(), F.array().cast("array<string>"))
+        .when(F.col("lease_twice"), F.array_distinct(found))
+        .otherwise(found)
+    )
     presumed = F.forall("lease_grounds", lambda claim: ~covers(claim) | (until < claim["presumed_to"]))
     created = F.forall("lease_grounds", lambda claim: ~covers(claim) | claim["creator"])
-    # The grounds are looked into only where they can differ: hardly ever.
     created = F.when(F.col("lease_creators") == F.col("lease_count"), True).otherwise(
         F.when(F.col("lease_creators") > 0, created).otherwise(False)
     )
@@ -101,8 +105,7 @@ def _claims(leases: DataFrame, reach: int) -> DataFrame:
     """The serving leases in microseconds, each beside the scale by which its address's history is cut.
 
     A lease covers what lasts until `low` or later and starts before `high`, so what starts since `enters`: nothing
-    lasts longer than `reach`. Of two leases of one function that cover the same conversation, the later counts
-    only `after` the earlier surely ended, so that a name is found once.
+    lasts longer than `reach`.
 
     The buckets are lease_width wide and begin at lease_start; the first reaches back for ever, the last, lease_last,
     on for ever. The width follows from the mean length of the address's leases, so that however long they are,
@@ -122,10 +125,8 @@ def _claims(leases: DataFrame, reach: int) -> DataFrame:
         F.greatest(high, begins).alias("ends"),
     )
     address = Window.partitionBy(*_KEY)
-    earlier = Window.partitionBy(*_KEY, "name").orderBy("low", "high").rowsBetween(Window.unboundedPreceding, -1)
     bounded = claims.withColumns(
         {
-            "after": F.coalesce(F.max("high").over(earlier), F.lit(-_EVER)),
             "lease_start": F.min(F.col("starts") - reach).over(address),
             "lease_end": F.max("ends").over(address),
             "leases": F.count(F.lit(1)).over(address),
@@ -152,7 +153,7 @@ def _bucket(moment: Column) -> Column:
 def _buckets(claims: DataFrame) -> DataFrame:
     """One row an address and bucket, with the leases that may cover what starts in it, in the order of names."""
     entries = F.sequence(_bucket(F.col("enters")), _bucket(F.col("high")))
-    claim = F.struct("name", "low", "high", "after", "presumed_to", "creator")
+    claim = F.struct("name", "low", "high", "presumed_to", "creator")
     grouped = (
         claims.withColumn("lease_bucket", F.explode(entries))
         .groupBy(*_KEY, "lease_bucket")
@@ -161,6 +162,7 @@ def _buckets(claims: DataFrame) -> DataFrame:
             F.max("presumed_to").alias("lease_presumed_to"),
             F.count_if("creator").alias("lease_creators"),
             F.count(F.lit(1)).alias("lease_count"),
+            (F.count_distinct("name") < F.count(F.lit(1))).alias("lease_twice"),
         )
     )
     mixed = (F.col("lease_creators") > 0) & (F.col("lease_creators") < F.col("lease_count"))
@@ -171,7 +173,7 @@ def _buckets(claims: DataFrame) -> DataFrame:
 
     return grouped.withColumns(
         {
-            "lease_spans": parts("name", "low", "high", "after").cast(_SPANS),
+            "lease_spans": parts("name", "low", "high").cast(_SPANS),
             "lease_grounds": F.when(matter, parts("low", "high", "presumed_to", "creator")).cast(_GROUNDS),
         }
     ).drop("claims")

@@ -31,12 +31,12 @@ UNSEEN = 1 / 21_600
 NEVER_SURE = 0.999
 """The highest probability where there is more than one candidate."""
 
-_ROUNDS = 6
+_ROUNDS = 12
 _STEP = 2
 _SLOT = 600
 _KEPT_OPEN = 0.1
 """How much less likely it is that a connection ends when its function does not run: kept open between invocations."""
-_HOUR_PRIOR, _SLOT_PRIOR = 20.0, 8.0
+_HOUR_PRIOR, _SLOT_PRIOR = 20.0, 3.0
 """The prior's weights, in conversations: of no shift in the hour, of the hour's shift in ten minutes."""
 _HABIT_PRIOR = 0.5
 """In invocations."""
