@@ -105,8 +105,9 @@ def _certainty(lake: Lake) -> str:
 
     return (
         f"\nHow sure: of {total:,} conversations {share('unique')} can only be one function's (unique), "
-        f"{share('shared')} are one of several functions' that share an interface (shared, each with its "
-        f"probability), {share('unknown')} are on an interface that no lease covers (unknown)."
+        f"{share('weighted')} are one of several functions' that share an interface, with probabilities from "
+        f"evidence (weighted), {share('shared')} without any (shared), {share('unknown')} are on an interface that "
+        "no lease covers (unknown)."
     )
 
 
@@ -122,5 +123,6 @@ def _next_steps(console: Console, settings_file: Path, rows: list[Row]) -> None:
         steps.append(f"{command} explain {internal['alert_id'][:8]} {config}")
         at = moment(internal["opened_at"]).replace(" ", "T")
         steps.append(f"{command} leases --ip {internal['local_addr']} --at {at} {config}")
+    steps.append(f"{command} coverage {config}")
     for line in steps:
         console.print(Text("  " + line), soft_wrap=True)

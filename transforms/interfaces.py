@@ -64,6 +64,7 @@ def _creations(cloudtrail: DataFrame) -> DataFrame:
         response(f"{made}.interfaceType").alias("interface_type"),
         nothing.alias("instance_id"),
         nothing.alias("name"),
+        response(f"{made}.requesterId").alias("requester_id"),
     )
     made_with = F.struct(*SCOPE, "addresses", *_ATTRIBUTES)
     return (

@@ -13,6 +13,8 @@ _LAMBDA = (
     ("lambda", rf"^AWS Lambda VPC ENI-([A-Za-z0-9_-]+?)(?:-{_UUID})?$"),
     ("lambda", r"^AWS Lambda VPC ENI(: |-)"),
 )
+# Then the role's session was named after the function. Now it is the account's number, or `awslambda_<n>_<time>`.
+_SESSION, _NO_NAME = r"^A[A-Z0-9]+:([A-Za-z0-9_-]+)$", r"^([0-9]{12}|awslambda_.*|)$"
 # Where the description holds a name that people gave.
 _NAMED = (
     ("load_balancer", r"^ELB (?:app|net|gwy)/([^/]+)/"),
@@ -93,14 +95,20 @@ def owner_kind(description: str, interface_type: str, instance_id: str) -> Colum
 
 
 def owner_name(
-    kind: str, description: str, instance_id: str, tag_name: str, security_group_ids: str, interface_id: str
+    kind: str,
+    description: str,
+    instance_id: str,
+    tag_name: str,
+    security_group_ids: str,
+    interface_id: str,
+    requester_id: str,
 ) -> Column:
     """The resource's name, from the columns named: what people called it, else an id. `kind` is `owner_kind`'s.
 
     In order: a name in the description, the Name tag, an id in the description, the instance; of tasks that
     come and go, the security groups; else the interface's own id (an RDS interface says nothing of its
-    database: give it a Name tag). For Lambda it is the function that caused the creation; NULL for the
-    kind made before September 2019, whose description holds a uuid alone.
+    database: give it a Name tag). For Lambda it is the function that caused the creation; of the kind made before
+    September 2019, whose description holds a uuid alone, the requester's session if that is a name, else NULL.
     """
     called = _first_match(description, _NAMED)
     identified = _first_match(description, _IDENTIFIED)
@@ -108,8 +116,10 @@ def owner_name(
     groups = F.when(F.col(kind).isin(*_SHORT_LIVED), F.nullif(F.col(security_group_ids), F.lit("")))
     resource = F.coalesce(called, tag, identified, F.col(instance_id), groups, F.col(interface_id))
     instance = F.coalesce(tag, F.col(instance_id))
+    session = F.regexp_extract(F.col(requester_id), _SESSION, 1)
+    session = F.when(~session.rlike(_NO_NAME), session)
     return (
-        F.when(F.col(kind) == "lambda", _first_match(description, _LAMBDA[:1]))
+        F.when(F.col(kind) == "lambda", F.coalesce(_first_match(description, _LAMBDA[:1]), session))
         .when(F.col(kind) == "ec2", instance)
         .otherwise(resource)
     )

@@ -67,6 +67,7 @@ def interface_sightings(snapshots: DataFrame) -> DataFrame:
         "interface_type",
         "instance_id",
         "name",
+        "requester_id",
         F.lit(True).alias("settled"),
     )
     seen = owned(rows).withColumn("address", F.explode("addresses"))
@@ -76,7 +77,9 @@ def interface_sightings(snapshots: DataFrame) -> DataFrame:
 def owned(rows: DataFrame) -> DataFrame:
     """Add owner_kind and owner_name to rows that describe interfaces."""
     kind = owner_kind("description", "interface_type", "instance_id")
-    name = owner_name("owner_kind", "description", "instance_id", "name", "security_group_ids", "interface_id")
+    name = owner_name(
+        "owner_kind", "description", "instance_id", "name", "security_group_ids", "interface_id", "requester_id"
+    )
     return rows.withColumn("owner_kind", kind).withColumn("owner_name", name)
 
 

@@ -12,7 +12,10 @@ from transforms.owners import owner_kind, owner_name
 from transforms.schemas.table import columns
 
 SCHEMA = columns(
-    *[(n, "string", "") for n in ("interface_id", "description", "interface_type", "instance_id", "name", "groups")]
+    *[
+        (n, "string", "")
+        for n in ("interface_id", "description", "interface_type", "instance_id", "name", "groups", "requester_id")
+    ]
 )
 UUID = "8c7ac78b-e11d-4dea-8a47-ab2bdeba9bf5"
 PLAIN, LAMBDA = "interface", "lambda"
@@ -108,8 +111,31 @@ def test_owners(spark: SparkSession) -> None:
         for (d, t, i, n), _ in CASES
     ]
     data = frame(spark, SCHEMA, rows).withColumn("kind", owner_kind("description", "interface_type", "instance_id"))
-    named = data.withColumn("owner", owner_name("kind", "description", "instance_id", "name", "groups", "interface_id"))
+    named = data.withColumn(
+        "owner", owner_name("kind", "description", "instance_id", "name", "groups", "interface_id", "requester_id")
+    )
     keys = ("description", "interface_type", "instance_id", "name")
     found = {tuple(r[k] for k in keys): (r["kind"], r["owner"]) for r in rows_of(named.select("*", F.lit(1)))}
     for given, expected in CASES:
         assert found[given] == expected, given
+
+
+def test_lambda_before_2019_is_named_by_its_requester(spark: SparkSession) -> None:
+    """The second and third recorded; a name in the description counts first."""
+    old = "AWS Lambda VPC ENI: 26578289-8b35-4f36-a046-ceda51a45800"
+    cases = [
+        (f"AWS Lambda VPC ENI-orders-{UUID}", "AROAIYDDMMXM3QFS5LEKZ:other", "orders"),
+        (old, "AROAIYDDMMXM3QFS5LEKZ:deploy-lambda", "deploy-lambda"),
+        (old, "AROAZL6XWCR2C7JFOQ5SJ:644160558196", None),
+        (old, "AROAZL6XWCR2C7JFOQ5SJ:awslambda_282_20211202220456968", None),
+        (old, "644160558196", None),
+        (old, None, None),
+    ]
+    rows = [
+        {"interface_id": str(n), "description": text, "requester_id": requester}
+        for n, (text, requester, _) in enumerate(cases)
+    ]
+    data = frame(spark, SCHEMA, rows).withColumn("kind", owner_kind("description", "interface_type", "instance_id"))
+    name = owner_name("kind", "description", "instance_id", "name", "groups", "interface_id", "requester_id")
+    found = {row["interface_id"]: row["owner"] for row in rows_of(data.withColumn("owner", name))}
+    assert found == {str(n): expected for n, (_, _, expected) in enumerate(cases)}

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -141,6 +142,7 @@ def sorted_rows(data: DataFrame) -> list[str]:
     return sorted(repr(row) for row in rows_of(data))
 
 
+@pytest.mark.sail_only
 def test_interfaces_of_runs_are_those_of_polls(spark: SparkSession) -> None:
     """At once, a day at a time, and each poll a run of its own."""
     snapshots, events = history(random.Random(3), some_interfaces, 300)
@@ -159,6 +161,7 @@ def test_interfaces_of_runs_are_those_of_polls(spark: SparkSession) -> None:
     assert interface_sightings(shown).count() < 0.8 * parted(one_by_one).count()
 
 
+@pytest.mark.sail_only
 def test_configurations_of_runs_are_those_of_polls(spark: SparkSession) -> None:
     snapshots, events = history(random.Random(4), some_functions, 300)
     listed, told = frame(spark, FUNCTION_SNAPSHOTS, snapshots), lease_events(frame(spark, CLOUDTRAIL_EVENTS, events))
