@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from pyspark.sql import functions as F
+
 from conf.settings import Settings
 from jobs import conditions, hours
 from jobs.cover import cover
@@ -11,6 +13,7 @@ from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms import attribution
+from transforms.candidates import in_time
 from transforms.conversations import conversations
 from transforms.schemas import (
     FLOW_LOGS,
@@ -38,11 +41,12 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
 
     # An hour more on either side: whether a reply was asked for shows up to ten minutes away.
     records = lake.read(FLOW_LOGS).where(conditions.in_spans("start_time", parts, margin=conditions.HOUR))
-    spoken = conversations(records, ip_leases)
-    flows = attribution.attribute(spoken, ip_leases, told, networks, settings.clock_tolerance_seconds)
+    within = conditions.in_spans("window_start", parts)
+    spoken = conversations(records, ip_leases).withColumn("date", F.to_date("window_start")).where(within)
+    near = in_time(ip_leases, parts[0][0], parts[-1][1], settings.clock_tolerance_seconds)
+    flows = attribution.attribute(spoken, near, told, networks, settings.clock_tolerance_seconds)
     # Before the first commit: a kill after it must not leave the days after this one with an old baseline.
     hours.reopen(lake, "baseline", wanted)
-    within = conditions.in_spans("window_start", parts)
     lake.replace(FUNCTION_FLOWS, within, flows)
     progress(1, 3)
 
