@@ -102,7 +102,12 @@ def _data_events(cloudtrail: DataFrame) -> DataFrame:
     taken = F.min(F.when(F.col("interface_id").isNull(), F.unix_timestamp("at")))
     request = Window.partitionBy(*SCOPE, "function_name", "request_id")
     paired = rows.withColumn("taken", F.when(F.col("request_id").isNotNull(), taken.over(request)))
-    return paired.where(F.col("interface_id").isNotNull() & F.col("function_name").isNotNull()).drop("request_id")
+    told = paired.where(F.col("interface_id").isNotNull() & F.col("function_name").isNotNull())
+    # A call from another account is told of twice, under two ids; a retry has the same request, and its own time.
+    copies = Window.partitionBy(
+        *SCOPE, "function_name", "interface_id", "at", F.coalesce("request_id", "evidence_id")
+    ).orderBy("evidence_id")
+    return told.withColumn("copy", F.row_number().over(copies)).where(F.col("copy") == 1).drop("copy", "request_id")
 
 
 def _api_calls(cloudtrail: DataFrame) -> DataFrame:

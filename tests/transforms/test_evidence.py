@@ -76,6 +76,12 @@ def test_what_each_source_says(spark: SparkSession) -> None:
             [invoke("asynchronous", "10:29:50", None), invoke("asynchronous", "10:30:00", name="InvokeExecution")],
             [], [30], [("data event", "eni-1", None, "10:29:50", "10:30:01", 1)],
         ),
+        "told-of-twice-and-tried-again": (
+            [invoke("told-of-twice-and-tried-again", "10:30:00", event_id=id) for id in ("a", "b")]
+            + [invoke("told-of-twice-and-tried-again", "10:32:00")],
+            [], [30], [("data event", "eni-1", None, "10:29:30", "10:30:01", 1),
+                       ("data event", "eni-1", None, "10:31:30", "10:32:01", 1)],
+        ),
         "no-interface-named": ([invoke("no-interface-named", "10:30:00", "")], [], [], []),
         "it-failed": ([invoke("it-failed", "10:30:00", error_code="TooManyRequestsException")], [], [], []),
         "other-data-events": ([invoke("other-data-events", "10:30", name="InvokeAgent")], [], [], []),
