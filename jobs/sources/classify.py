@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from jobs.sources.cloudtrail_json import OTHER_FILES
+from jobs.sources.flow_log_fields import DEFAULT_FIELDS, fields_of, header_fields
 from jobs.sources.flow_log_lines import fault_of
-from jobs.sources.flow_log_text import DEFAULT_FIELDS, header_fields
+from jobs.sources.flow_log_parquet import column_names
+from jobs.sources.flow_logs import PARQUET
 from jobs.sources.streams import DamagedError, UnreadableError, decompressed
 
 KINDS = ("vpc_flow_logs", "cloudtrail", "describe_network_interfaces", "list_functions", "get_metric_data")
@@ -25,8 +27,6 @@ def classify(path: str, source_file: str) -> tuple[str | None, str]:
     other = OTHER_FILES.search(source_file)
     if other:
         return None, f"a CloudTrail {other[1].lower()} file, not events"
-    if source_file.endswith(".parquet"):
-        return None, "Parquet flow logs are not read yet: only text"
     if "vpcflowlogs" in source_file:
         return "vpc_flow_logs", ""
     if re.search(r"/CloudTrail/|_CloudTrail_", source_file):
@@ -52,8 +52,9 @@ def _sniff(path: str) -> tuple[str | None, str]:
     head = head[:_HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head:
         return None, damage or "empty file"
-    if head[:4] == b"PAR1":
-        return None, "Parquet flow logs are not read yet: only text"
+    if head.startswith(PARQUET):
+        fields, fault = fields_of(column_names(path))
+        return ("vpc_flow_logs", "") if fields else (None, fault.replace("the header", "the Parquet file"))
     if _is_flow_log(head):
         return "vpc_flow_logs", ""
     if head[:1] in (b"{", b"["):

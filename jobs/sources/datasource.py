@@ -23,7 +23,7 @@ from pyspark.sql.types import StructType
 
 from jobs.sources.cloudtrail_json import read_cloudtrail
 from jobs.sources.files import Receipt
-from jobs.sources.flow_log_text import read_flow_logs
+from jobs.sources.flow_logs import read_flow_logs
 from jobs.sources.snapshot_json import TABLES, read_snapshots
 from transforms.schemas.sources import CLOUDTRAIL_EVENTS, FLOW_LOGS
 
@@ -98,7 +98,7 @@ class _Reader(DataSourceReader):
 
 
 class VpcFlowLogs(DataSource):
-    """Text VPC flow logs of any format: `flow_logs`."""
+    """VPC flow logs of any format, text and Parquet: `flow_logs`."""
 
     @classmethod
     def name(cls) -> str:

@@ -9,7 +9,7 @@ what becomes of a line does not depend on its neighbours.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -23,20 +23,20 @@ MAX_LINE_BYTES = 64 << 10
 
 INT32 = {"version", "src_port", "dst_port", "protocol", "tcp_flags", "traffic_path", "encryption_status"}
 INT64 = {"packets", "bytes", "start_time", "end_time"}
-_NUMBERS = INT32 | INT64
-_TIMES = ("start_time", "end_time")
+NUMBERS = INT32 | INT64
+TIMES = ("start_time", "end_time")
 _HIGHEST = {f: 2**31 - 1 for f in INT32} | {f: 2**63 - 1 for f in INT64}
 _HIGHEST |= {"src_port": 65_535, "dst_port": 65_535, "protocol": 255}
 _STATUSES = ("OK", "NODATA", "SKIPDATA")
 _DIGITS = re.compile(rb"\d+\Z")
-_CONTROL = re.compile(rb"[\x00-\x1f]")
+CONTROL = re.compile(rb"[\x00-\x1f]")
 _SPACE, _NEWLINE, _ZERO, _X = b" \n0x"
 
 
 def table_of(text: bytes, count: int, fields: Sequence[str], known: Sequence[str]) -> pa.Table | None:
     """The text's `count` lines as a table of the known fields; None unless every line is a good record."""
     table = parsed(text, fields, known)
-    return table if table is not None and table.num_rows == count and _plausible(table, text) else None
+    return table if table is not None and table.num_rows == count and _plain(text, count) and plausible(table) else None
 
 
 def parsed(text: bytes, fields: Sequence[str], known: Sequence[str]) -> pa.Table | None:
@@ -59,12 +59,11 @@ def parsed(text: bytes, fields: Sequence[str], known: Sequence[str]) -> pa.Table
         return None
 
 
-def _plausible(table: pa.Table, text: bytes) -> bool:
-    if not _plain(text, table.num_rows):
-        return False
+def plausible(table: pa.Table) -> bool:
+    """Are all values of these columns, which have the right types, such as a good record can have?"""
     longest = 0
     for field in table.column_names:
-        is_number = field in _NUMBERS
+        is_number = field in NUMBERS
         low, high = _span(table[field] if is_number else pc.binary_length(table[field]))
         if low is None or high is None:
             continue
@@ -128,11 +127,15 @@ def fault_of(line: bytes, fields: Sequence[str], known: Sequence[str]) -> str | 
     values = line.split(b" ")
     if len(values) != len(fields):
         return f"{len(values)} fields, not {len(fields)}"
-    if _CONTROL.search(line):
+    if CONTROL.search(line):
         return "a control character"
-    found = dict(zip(fields, values, strict=True))
+    return fault_of_values(dict(zip(fields, values, strict=True)), known)
+
+
+def fault_of_values(found: Mapping[str, bytes], known: Sequence[str]) -> str | None:
+    """Why the values, as they stand in a text flow log, are no record, or None."""
     for field in known:
-        fault = _fault_of_number(field, found[field]) if field in _NUMBERS else _fault_of_text(field, found[field])
+        fault = _fault_of_number(field, found[field]) if field in NUMBERS else _fault_of_text(field, found[field])
         if fault:
             return fault
     start, end = found["start_time"], found["end_time"]
@@ -154,7 +157,7 @@ def _fault_of_number(field: str, value: bytes) -> str | None:
         return f"{field} is negative: {_shown(value)}"
     if len(digits) > 19 or int(digits) > _HIGHEST[field]:
         return f"{field} is too large: {_shown(value)}"
-    if field in _TIMES and not _is_time(int(digits)):
+    if field in TIMES and not _is_time(int(digits)):
         return f"{field} is out of range: {_shown(value)}"
     return None
 

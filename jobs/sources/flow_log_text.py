@@ -5,33 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 
 from jobs.sources.files import Receipt
 from jobs.sources.flow_log_columns import KNOWN_FIELDS, Run, batch_of
+from jobs.sources.flow_log_fields import DEFAULT_FIELDS, TRANSIT_GATEWAY, header_fields
 from jobs.sources.flow_log_lines import BYTE_ORDER_MARK, MAX_LINE_BYTES, fault_of, parsed, table_of
 from jobs.sources.streams import BLOCK_BYTES, UnreadableError, line_blocks, newlines
 
-# AWS's name → ours, where they are not the same with underscores.
-_RENAMED = {
-    "srcaddr": "src_addr",
-    "dstaddr": "dst_addr",
-    "srcport": "src_port",
-    "dstport": "dst_port",
-    "pkt_srcaddr": "pkt_src_addr",
-    "pkt_dstaddr": "pkt_dst_addr",
-    "start": "start_time",
-    "end": "end_time",
-}
-_REQUIRED = ("interface_id", "src_addr", "dst_addr", "start_time", "end_time")
-DEFAULT_FIELDS = (
-    "version", "account_id", "interface_id", "src_addr", "dst_addr", "src_port", "dst_port",
-    "protocol", "packets", "bytes", "start_time", "end_time", "action", "log_status",
-)  # fmt: skip
-"""The default format: the fields of version 2 in AWS's order."""
 _BLANK_LINES = re.compile(rb"(?:[ \t\r]*\n)+")
 _FEW_LINES = 64
 _PARTS = 8
@@ -62,7 +45,7 @@ _Good = tuple[pa.Table, list[Run]]
 """Records, and whose lines they are."""
 
 
-def read_flow_logs(files: Iterable[tuple[str, Receipt]]) -> Iterator[pa.RecordBatch]:
+def read_text(files: Iterable[tuple[str, Receipt]]) -> Iterator[pa.RecordBatch]:
     """Text flow logs, (path to open, receipt) each, as batches of FLOW_LOGS's schema.
 
     What cannot be read goes to the receipts. Empty lines and repeated headers are passed over. A file without a
@@ -126,31 +109,11 @@ def _begin(file: _File, text: bytes, first_line: int) -> tuple[bytes, int]:
         file.receipt.note("no header: read in the default format")
         return body, skipped
     if b"tgw-id" in line.split(b" "):
-        file.receipt.skip("a flow log of a transit gateway, not of a VPC")
+        file.receipt.skip(TRANSIT_GATEWAY)
     else:
         file.receipt.reject(first_line + skipped, line, note)
         file.receipt.note(f"no record was read: {note}")
     return b"", skipped
-
-
-def header_fields(line: bytes) -> tuple[tuple[str, ...], str]:
-    """The fields that a header names, and which of them are passed over; no fields: why it is no header."""
-    if len(line) > MAX_LINE_BYTES:
-        return (), f"a line of {len(line):,} bytes where the header should be"
-    return _header_fields(line)
-
-
-@lru_cache(maxsize=64)
-def _header_fields(line: bytes) -> tuple[tuple[str, ...], str]:
-    words = line.rstrip(b"\r ").decode("utf-8", "backslashreplace").split(" ")
-    names = [_RENAMED.get(w.lower().replace("-", "_"), w.lower().replace("-", "_")) for w in words]
-    missing = [name for name in _REQUIRED if name not in names]
-    if missing:
-        return (), f"the header lacks {', '.join(missing)}: not a flow log, or a format that cannot be used"
-    if len(set(names)) != len(names):
-        return (), "the header names a field twice"
-    unknown = [word for word, name in zip(words, names, strict=True) if name not in KNOWN_FIELDS]
-    return tuple(names), f"fields passed over: {', '.join(unknown)}" if unknown else ""
 
 
 def _batches(waiting: dict[tuple[str, ...], list[_Piece]]) -> Iterator[pa.RecordBatch]:

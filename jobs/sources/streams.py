@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -41,6 +42,15 @@ def open_stream(path: str) -> IO[bytes]:
         return _open(path)
     except OSError as error:
         raise UnreadableError(f"it cannot be opened: {error.strerror or error}") from None
+
+
+def open_seekable(path: str) -> IO[bytes]:
+    """The same with `seek`; of a URI the whole content, held."""
+    stream = open_stream(path)
+    if "://" not in path:
+        return stream
+    with stream:
+        return io.BytesIO(stream.read())
 
 
 def _open(path: str) -> IO[bytes]:

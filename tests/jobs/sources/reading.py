@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from jobs.sources.cloudtrail_json import read_cloudtrail
 from jobs.sources.files import Receipt
-from jobs.sources.flow_log_text import read_flow_logs
+from jobs.sources.flow_logs import read_flow_logs
 from jobs.sources.snapshot_json import read_snapshots
 
 Row = dict[str, Any]

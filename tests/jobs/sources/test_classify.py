@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.sources.classify import classify
@@ -20,7 +22,7 @@ BY_NAME = {
     f"{_ACCOUNT}/CloudTrail-Aggregated/eu-west-1/x.json.gz": (None, "a CloudTrail aggregated file, not events"),
     "123456789012_CloudTrail_eu-west-1_20260302T1005Z_AbCdEfGhIjKlMnOp.json.gz": ("cloudtrail", ""),
     "snapshots/list_functions/2026/03/02/x.json.gz": ("list_functions", ""),
-    "x.log.parquet": (None, "Parquet flow logs are not read yet: only text"),
+    f"{_ACCOUNT}/vpcflowlogs/eu-west-1/2026/03/02/x.log.parquet": ("vpc_flow_logs", ""),
 }
 _NOTHING = (None, "not a flow log, CloudTrail, or an answer of the pollers")
 BY_CONTENT = {
@@ -44,7 +46,6 @@ BY_CONTENT = {
     "metrics": (b'{"MetricDataResults": []}', ("get_metric_data", "")),
     "JSON of another kind": (b'{"name": "x", "b": 1}', (None, "JSON of no known kind (it begins with name, b)")),
     "JSON without keys": (b"[1, 2]", (None, "JSON of no known kind (it begins with no keys)")),
-    "Parquet": (b"PAR1\x15\x00", (None, "Parquet flow logs are not read yet: only text")),
     "prose": (b"# Read me\n\nAbout interface-id and srcaddr.\n", _NOTHING),
     "a table": (b"interface-id,srcaddr,dstaddr,start,end\n", _NOTHING),
     "random bytes": (bytes(range(256)) * 9, _NOTHING),
@@ -66,6 +67,20 @@ def test_by_content(tmp_path: Path, content: bytes, expected: tuple[str | None, 
     path = tmp_path / "x"
     path.write_bytes(gzip.compress(content) if packed else content)
     assert classify(str(path), "x") == expected
+
+
+def test_a_parquet_file_is_known_by_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    columns = {name: [1] for name in ("start", "end", "interface_id", "srcaddr", "dstaddr")}
+    pq.write_table(pa.table(columns), path)
+    assert classify(str(path), "x") == ("vpc_flow_logs", "")
+    del columns["srcaddr"]
+    pq.write_table(pa.table(columns), path)
+    kind, reason = classify(str(path), "x")
+    assert kind is None and reason.startswith("the Parquet file lacks src_addr")
+    path.write_bytes(path.read_bytes()[:-9])
+    kind, reason = classify(str(path), "x")
+    assert kind is None and reason.startswith("no Parquet file, or a damaged one")
 
 
 def test_a_truncated_file_is_known_by_what_is_left(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from jobs.sources.classify import classify
 from jobs.sources.cloudtrail_json import read_cloudtrail
 from jobs.sources.files import Receipt
-from jobs.sources.flow_log_text import read_flow_logs
+from jobs.sources.flow_logs import read_flow_logs
 from jobs.sources.snapshot_json import read_snapshots
 from tests.jobs.sources.reading import Row, faults
 
@@ -64,6 +64,7 @@ READ: dict[str, tuple[str, int, list[tuple[int, str]], str | None]] = {
     "flat/cloudtrail/lines.json": ("cloudtrail", 3, [], None),
     **{f"flat/cloudtrail/versions/1_{n:02}.json": ("cloudtrail", 1, [], None) for n in range(12)},
     "flat/flow-logs/no-header.txt": ("vpc_flow_logs", 2, [], "no header: read in the default format"),
+    "flat/flow-logs/strings.parquet": ("vpc_flow_logs", 1, [], None),
     "flat/flow-logs/two-formats.log": ("vpc_flow_logs", 3, [], None),
     **{f"flat/flow-logs/v{n}.log": ("vpc_flow_logs", 1, [], None) for n in (2, 4, 5, 7, 11)},
     **{f"flat/flow-logs/v{n}.log": ("vpc_flow_logs", 2, [], None) for n in (9, 10)},
@@ -112,7 +113,6 @@ SKIPPED = {
     "flat/bad/digest.json.gz": "a CloudTrail digest file, not events",
     "flat/bad/empty.log": "empty file",
     "flat/bad/no-records.json": "JSON of no known kind (it begins with records, eventVersions)",
-    "flat/flow-logs/strings.parquet": "Parquet flow logs are not read yet: only text",
 }
 """File → why it is not read, by its name and first bytes."""
 
@@ -170,7 +170,7 @@ def test_nothing_is_lost_and_nothing_secret_kept() -> None:
         kept = json.dumps(rows, default=str) + json.dumps([bad.text for bad in receipt.rejected])
         assert not any(secret in kept for secret in ("AKIA", "ASIA", "IQoJ", "FwoG")), source_file
     assert counts == {
-        "vpc_flow_logs": 150,
+        "vpc_flow_logs": 151,
         "cloudtrail": 33,
         "describe_network_interfaces": 17,
         "list_functions": 12,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from jobs.sources.files import KEPT_RECORD_BYTES, Receipt
-from jobs.sources.flow_log_text import read_flow_logs
+from jobs.sources.flow_logs import read_flow_logs
 from tests.jobs.sources.reading import GOOD, HEADER, Content, faults, flow_logs, lines, with_field
 
 _CUSTOM = b"interface-id start end srcaddr dstaddr bytes"

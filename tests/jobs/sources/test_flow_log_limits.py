@@ -13,7 +13,7 @@ import pytest
 
 from jobs.sources.files import KEPT_FILE_BYTES, KEPT_REJECTIONS, Receipt
 from jobs.sources.flow_log_lines import parsed
-from jobs.sources.flow_log_text import read_flow_logs
+from jobs.sources.flow_logs import read_flow_logs
 from jobs.sources.streams import BLOCK_BYTES
 from tests.jobs.sources.reading import GOOD, HEADER, faults, flow_logs, lines, with_field
 

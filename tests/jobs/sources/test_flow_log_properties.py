@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.sources.files import Receipt
-from jobs.sources.flow_log_text import read_flow_logs
+from jobs.sources.flow_logs import read_flow_logs
 from tests.jobs.sources.reading import Row, faults, lines
 
 FIELDS = ("interface-id", "srcaddr", "dstaddr", "srcport", "protocol", "bytes", "start", "end", "log-status", "moon")
