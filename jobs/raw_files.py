@@ -14,8 +14,13 @@ from jobs.errors import LeaseholdError
 from jobs.sources.files import FileName
 
 _UNDATED = datetime.min.replace(tzinfo=UTC)
-# …/2026/03/11 or …/year=2026/month=03/day=11: AWS's day folders, which need not be entered outside the window.
-_DAY_FOLDER = re.compile(r"/(?:year=)?(\d{4})/(?:month=)?(\d{2})/(?:day=)?(\d{2})$")
+# Day folders need not be entered outside the window: AWS's (…/vpcflowlogs/<region>/2026/03/11, in the hive layout
+# …/aws-service=vpcflowlogs/aws-region=<region>/year=2026/month=03/day=11) and the pollers'. Others that look like
+# days are somebody's prefix and say nothing of the logs below.
+_DAY_FOLDER = re.compile(
+    r"(?:(?:/|=)vpcflowlogs/(?:aws-region=)?[a-z0-9-]+|/CloudTrail[\w-]*/[a-z0-9-]+|/snapshots/\w+)"
+    r"/(?:year=)?(\d{4})/(?:month=)?(\d{2})/(?:day=)?(\d{2})$"
+)
 _CHUNK = 1 << 20
 
 

@@ -128,14 +128,32 @@ def test_listing_takes_the_window_by_the_names_time_and_what_has_none(root: Path
     assert outside in names(listing(root, day, day + timedelta(days=5)))
 
 
-def test_a_day_folder_outside_the_window_is_not_entered(root: Path) -> None:
-    put(root, _TRAIL.format(day=5, id="aaaa"), "1")
-    locked = root / _TRAIL.format(day=20, id="aaaa")
-    put(root, _TRAIL.format(day=20, id="aaaa"), "2")
-    # A file without a time in its name would be taken, if the folder were entered.
-    put(root, str(locked.parent.relative_to(root) / "undated.log"), "3")
+LAYOUTS = {
+    "daily": "AWSLogs/123456789012/vpcflowlogs/eu-west-1/2026/01/{day:02}/",
+    "hourly": "AWSLogs/123456789012/vpcflowlogs/eu-west-1/2026/01/{day:02}/10/",
+    "hive": "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=eu-west-1/"
+    "year=2026/month=01/day={day:02}/",
+    "hive, hourly": "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=eu-west-1/"
+    "year=2026/month=01/day={day:02}/hour=10/",
+    "trail": "AWSLogs/o-a1b2c3d4e5/123456789012/CloudTrail/us-gov-west-1/2026/01/{day:02}/",
+    "polls": "snapshots/list_functions/2026/01/{day:02}/",
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "team a/logs/", "backup/2020/01/01/", "AWSLogs/"])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_day_folder_outside_the_window_is_not_entered(root: Path, layout: str, prefix: str) -> None:
+    # Files without a time in their names: they are taken wherever the folder is entered.
+    inside = put(root, prefix + layout.format(day=5) + "undated.log", "1")
+    put(root, prefix + layout.format(day=20) + "undated.log", "2")
     day = datetime(2026, 1, 5, tzinfo=UTC)
-    assert len(listing(root, day, day + timedelta(days=1))) == 1
+    assert names(listing(root, day, day + timedelta(days=1))) == [inside]
+
+
+def test_what_only_looks_like_a_day_folder_is_entered(root: Path) -> None:
+    copied = put(root, "copied/2020/01/01/flows.log", "1")
+    day = datetime(2026, 1, 5, tzinfo=UTC)
+    assert names(listing(root, day, day + timedelta(days=1))) == [copied]
 
 
 def test_a_raw_folder_that_is_not_there_is_said(root: Path) -> None:
