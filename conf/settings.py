@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 
 
 class SettingsError(ValueError):
@@ -21,6 +24,19 @@ class Network:
     cidr: str
     name: str
     internal: bool = False
+
+
+@dataclass(frozen=True)
+class Account:
+    """An AWS account that is polled."""
+
+    account_id: str
+    role_arn: str = ""
+    """role to assume; empty: the caller's own credentials, which must be of this account"""
+    external_id: str = field(default="", repr=False)
+    """what the role's trust policy asks for"""
+    regions: tuple[str, ...] = ()
+    """empty: those of the settings"""
 
 
 @dataclass(frozen=True)
@@ -53,13 +69,21 @@ class Settings:
     """an alert closes after this many quiet days"""
     networks: tuple[Network, ...] = field(default_factory=tuple)
     """names for networks; the first that matches wins"""
+    accounts: tuple[Account, ...] = field(default_factory=tuple)
+    """accounts that `leasehold collect` polls; none: the caller's own"""
+    regions: tuple[str, ...] = field(default_factory=tuple)
+    """regions of accounts that list none; none: AWS_REGION, else that of the AWS profile"""
+    collect_threads: int = 8
+    """so many accounts and regions are polled at once"""
+    collect_attempts: int = 8
+    """a call that AWS throttles, or fails to answer, is made so many times in all"""
 
 
 def load(path: str | None = None, **overrides: Any) -> Settings:
     """The settings of a YAML file (defaults without one), with the overrides that are not None.
 
     Raises SettingsError for a file that is missing or unreadable, an unknown key, a value of the wrong
-    type, or a network that is none.
+    type, or a network, an account or a region that is none.
     """
     values: dict[str, Any] = {}
     if path:
@@ -74,9 +98,7 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise SettingsError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
-    networks = values.pop("networks", None) or []
-    if not isinstance(networks, list):
-        raise SettingsError(f"{path}: networks must be a list, not {networks!r}")
+    networks, accounts, regions = (_list(path, values, name) for name in ("networks", "accounts", "regions"))
     for name, value in values.items():
         expected: Any = type(known[name].default)
         if isinstance(value, bool) or not isinstance(value, (int, float) if expected is float else expected):
@@ -84,8 +106,21 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
         if expected in (int, float) and value < 0:
             raise SettingsError(f"{path}: {name} must not be negative, but is {value!r}")
     values["networks"] = tuple(_network(path, entry) for entry in networks)
+    values["accounts"] = tuple(_account(path, entry) for entry in accounts)
+    values["regions"] = tuple(_region(path, entry) for entry in regions)
+    ids = [account.account_id for account in values["accounts"]]
+    twice = sorted({i for i in ids if ids.count(i) > 1})
+    if twice:
+        raise SettingsError(f"{path}: accounts lists {', '.join(twice)} more than once")
     values.update({name: value for name, value in overrides.items() if value is not None})
     return Settings(**values)
+
+
+def _list(path: str | None, values: dict[str, Any], name: str) -> list[Any]:
+    entries = values.pop(name, None) or []
+    if not isinstance(entries, list):
+        raise SettingsError(f"{path}: {name} must be a list, not {entries!r}")
+    return entries
 
 
 def _network(path: str | None, entry: Any) -> Network:
@@ -96,3 +131,34 @@ def _network(path: str | None, entry: Any) -> Network:
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from None
     return Network(cidr, str(entry["name"]), bool(entry.get("internal", False)))
+
+
+def _account(path: str | None, entry: Any) -> Account:
+    known = {"account_id", "role_arn", "role_name", "external_id", "regions"}
+    if not isinstance(entry, dict) or not {"account_id"} <= set(entry) <= known:
+        # The entry itself is not shown: an external id need not be seen.
+        raise SettingsError(
+            f"{path}: an account needs account_id (and may have role_name or role_arn, external_id, regions)"
+        )
+    account_id = str(entry["account_id"])
+    if not re.fullmatch(r"\d{12}", account_id):
+        raise SettingsError(f"{path}: account_id must be 12 digits, in quotes, not {entry['account_id']!r}")
+    role_arn, role_name = str(entry.get("role_arn") or ""), str(entry.get("role_name") or "")
+    if role_arn and role_name:
+        raise SettingsError(f"{path}: account {account_id} has role_arn and role_name: give one of them")
+    if role_name:
+        role_arn = f"arn:aws:iam::{account_id}:role/{role_name}"
+    if role_arn and not re.fullmatch(rf"arn:[a-z-]+:iam::{account_id}:role/[\w+=,.@/-]+", role_arn):
+        raise SettingsError(
+            f"{path}: account {account_id} has no role {role_arn!r}: expected arn:aws:iam::{account_id}:role/NAME"
+        )
+    if entry.get("external_id") and not role_arn:
+        raise SettingsError(f"{path}: account {account_id} has an external_id, but no role_name or role_arn")
+    regions = tuple(_region(path, region) for region in _list(path, dict(entry), "regions"))
+    return Account(account_id, role_arn, str(entry.get("external_id") or ""), regions)
+
+
+def _region(path: str | None, entry: Any) -> str:
+    if not isinstance(entry, str) or not REGION.fullmatch(entry):
+        raise SettingsError(f"{path}: a region is named as eu-west-1, not {entry!r}")
+    return entry

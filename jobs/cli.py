@@ -80,6 +80,27 @@ def run(
         run_all(opened, settings, window, shown)
 
 
+@app.command()
+def collect(
+    config: Config = None,
+    raw: RawFolder = None,
+    only: Annotated[
+        str | None, typer.Option(help="Only some of interfaces,functions,metrics,flow-logs. [default: all]")
+    ] = None,
+    regions: Annotated[
+        str | None, typer.Option(help="These regions (eu-west-1,…) instead of the settings' or AWS_REGION.")
+    ] = None,
+) -> None:
+    """Poll EC2, Lambda and CloudWatch, and store the answers below the raw folder. Run it every half hour.
+
+    Polls the accounts of the settings, each by its role; without any the account that the AWS credentials are of.
+    If a poll fails, the others go on, and the command ends with 1.
+    """
+    from jobs.collect import command  # boto3 is slow to import, and no other command needs it
+
+    command.run(load(str(config) if config else None, raw=raw), only, regions, Console(), Console(stderr=True))
+
+
 @app.command("demo")
 def run_demo(
     out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.settings import Network, Settings, SettingsError, load
+from conf.settings import Account, Network, Settings, SettingsError, load
 
 
 def test_the_example_file_holds_the_defaults() -> None:
@@ -22,6 +22,25 @@ def test_a_given_option_wins_over_the_file(tmp_path: Path) -> None:
     assert settings.networks == (Network("198.51.100.0/24", "shop", False),)
 
 
+def test_accounts_to_poll(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "regions: [eu-west-1]\n"
+        "accounts:\n"
+        "  - {account_id: 123456789012}\n"
+        "  - {account_id: '210987654321', role_name: team/leasehold-read, external_id: e-1, regions: [us-gov-west-1]}\n"
+        "  - {account_id: '012345678901', role_arn: 'arn:aws-cn:iam::012345678901:role/r'}\n"
+    )
+    settings = load(str(path))
+    assert settings.regions == ("eu-west-1",)
+    assert settings.accounts == (
+        Account("123456789012"),
+        Account("210987654321", "arn:aws:iam::210987654321:role/team/leasehold-read", "e-1", ("us-gov-west-1",)),
+        Account("012345678901", "arn:aws-cn:iam::012345678901:role/r"),
+    )
+    assert "e-1" not in repr(settings)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -34,6 +53,16 @@ def test_a_given_option_wins_over_the_file(tmp_path: Path) -> None:
         ("networks: [{cidr: 10.0.0.1/8, name: x}]", "has host bits set"),
         ("networks: [{cidr: 10.0.0.0/8}]", "a network needs cidr and name"),
         ("networks: 7", "networks must be a list"),
+        ("regions: eu-west-1", "regions must be a list"),
+        ("regions: [EU (Ireland)]", "a region is named as eu-west-1"),
+        ("accounts: [{role_name: r}]", "an account needs account_id"),
+        ("accounts: [{account_id: 12345678901}]", "account_id must be 12 digits, in quotes"),
+        ("accounts: [{account_id: '123456789012', role: r}]", "an account needs account_id"),
+        ("accounts: [{account_id: '123456789012', role_name: r, role_arn: a}]", "give one of them"),
+        ("accounts: [{account_id: '123456789012', role_arn: 'arn:aws:iam::210987654321:role/r'}]", "has no role"),
+        ("accounts: [{account_id: '123456789012', external_id: e}]", "has an external_id, but no role"),
+        ("accounts: [{account_id: '123456789012', regions: eu-west-1}]", "regions must be a list"),
+        ("accounts: [{account_id: '123456789012'}, {account_id: 123456789012}]", "123456789012 more than once"),
     ],
 )
 def test_a_wrong_file_is_said(tmp_path: Path, text: str, message: str) -> None:
