@@ -91,5 +91,5 @@ def names(answer: list[Row]) -> set[str]:
 
 
 def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
+    """The clock, to the second, as polls are dated."""
+    return datetime.now(UTC).replace(microsecond=0)
