@@ -147,7 +147,7 @@ def _claims(leases: DataFrame, reach: int) -> DataFrame:
 def _bucket(moment: Column) -> Column:
     """In which bucket of its address's history a moment is."""
     counted = F.floor((moment - F.col("lease_start")) / F.col("lease_width"))
-    return F.greatest(F.lit(0), F.least("lease_last", counted))
+    return F.when(F.col("lease_last") > 0, F.greatest(F.lit(0), F.least("lease_last", counted))).otherwise(F.lit(0))
 
 
 def _buckets(claims: DataFrame) -> DataFrame:
