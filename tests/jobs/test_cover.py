@@ -8,6 +8,7 @@ from typing import Any
 
 import deltalake
 import pyarrow as pa
+import pytest
 from pyspark.sql import SparkSession
 
 from jobs.cover import cover
@@ -47,6 +48,7 @@ def files_of(lake: Lake, day: date) -> set[str]:
     return {uri for uri in deltalake.DeltaTable(lake.path(COVERAGE)).file_uris() if f"/date={day}/" in uri}
 
 
+@pytest.mark.sail_only
 def test_late_evidence_changes_the_days_that_it_bears_on_and_no_others(spark: SparkSession, tmp_path: Path) -> None:
     """Polls every hour, none from Monday 22:00 to Tuesday 3:00; a function outside any VPC until Tuesday."""
 

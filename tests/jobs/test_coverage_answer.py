@@ -116,6 +116,7 @@ def test_a_day_is_written_like_a_day() -> None:
             parse_day(wrong)
 
 
+@pytest.mark.sail_only
 def test_the_lake_is_asked(spark: SparkSession, tmp_path: Any) -> None:
     """Nine days, of which the last seven are shown; flow logs that stopped while polls went on."""
     lake = Lake(spark, str(tmp_path / "lake"))

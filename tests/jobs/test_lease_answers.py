@@ -256,6 +256,7 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return made
 
 
+@pytest.mark.sail_only
 def test_the_lake_is_asked(lake: Lake) -> None:
     for question in ({"ip": "10.0.0.1"}, {"interface": "eni-0a1b2c3d"}, {"function": "f"}):
         made = answer(lake, Question.parse(at=NOON, **question))
@@ -268,6 +269,7 @@ def test_the_lake_is_asked(lake: Lake) -> None:
     assert len(only(answer(lake, Question.parse(function=ARN)))["leases"]) == 1
 
 
+@pytest.mark.sail_only
 def test_what_is_not_known_is_said_with_what_to_do(lake: Lake) -> None:
     def said(at: str | None = NOON, **options: str) -> str:
         made = answer(lake, Question.parse(at=at, **options))
