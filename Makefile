@@ -3,6 +3,7 @@
 PYTHON ?= python3
 ENGINE ?= sail
 DEMO ?= demo
+BENCH ?= read_flow_logs
 
 UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
 RUN := .venv/bin/python -m
@@ -54,9 +55,9 @@ format: install ## format the code
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-bench: install ## measure reading against DuckDB and flowlogs-reader  [BENCH=options]
+bench: install ## measure, for instance against DuckDB  [BENCH=read_flow_logs, join_leases ...] [OPTIONS=--help]
 	$(UV) sync --frozen --inexact --quiet --extra spark --group bench
-	$(RUN) benchmarks.read_flow_logs $(BENCH)
+	$(RUN) benchmarks.$(BENCH) $(OPTIONS)
 
 docs: install ## write the generated pages of docs/
 	$(RUN) jobs.dictionary > docs/data_dictionary.md
