@@ -11,10 +11,15 @@ from jobs.sources.files import KEPT_RECORD_BYTES, Receipt
 
 # NaN and Infinity are no JSON, though Python reads and writes them: as text they can be stored.
 _DECODER = json.JSONDecoder(parse_constant=str)
-_BETWEEN = re.compile(r'(?:[\s,\[\]}]|\{\s*"Records"\s*:\s*\[)*')
+# Possessive, because what a regular expression may have to give back costs 180 bytes a character.
+_BETWEEN = re.compile(r'(?:[\s,\[\]}]++|\{\s*"Records"\s*:\s*\[)*+')
 # Where reading goes on after a broken event: at the next line of a file with an event a line, or where AWS
 # begins an event.
 _NEXT = re.compile(r'\n(?=\{)|(?=\{\s*"eventVersion"\s*:)')
+_NESTED = 20_000
+"""characters that the parser looks at, about, before it gives up on an event that is nested too deeply"""
+_ATTEMPTS = 4
+"""so often is a text parsed in vain before the rest of it is given up"""
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -74,7 +79,7 @@ def _events(text: str, damage: str, receipt: Receipt) -> Iterator[tuple[int, Any
 
 def _one_by_one(text: str, damage: str, receipt: Receipt) -> Iterator[tuple[int, Any]]:
     """Events of a file that is not one JSON document: broken somewhere, or several documents one after the other."""
-    index, position = 0, 0
+    index, position, wasted = 0, 0, 0
     while True:
         between = _BETWEEN.match(text, position)
         position = between.end() if between else position
@@ -84,7 +89,9 @@ def _one_by_one(text: str, damage: str, receipt: Receipt) -> Iterator[tuple[int,
             value, position = _DECODER.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
             index += 1
-            follows = _NEXT.search(text, position + 1)
+            wasted += error.pos - position if isinstance(error, json.JSONDecodeError) else _NESTED
+            # What is parsed again and again, because every start of an event in it fails: only a hostile file.
+            follows = _NEXT.search(text, position + 1) if wasted <= _ATTEMPTS * max(len(text), _NESTED) else None
             end = follows.start() if follows else len(text)
             reason = damage if damage and not follows else _reason(error)
             reason += "" if follows else "; what follows is lost"

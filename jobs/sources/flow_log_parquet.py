@@ -46,14 +46,15 @@ def read_parquet(files: Iterable[tuple[str, Receipt]]) -> Iterator[pa.RecordBatc
     Small files of one format share a batch.
     """
     waiting: list[_Good] = []
-    rows = 0
+    rows = size = 0
     for path, receipt in files:
         for table, run in _records(path, receipt):
-            if waiting and (table.schema != waiting[0][0].schema or rows >= _BATCH_ROWS):
+            other = waiting and table.schema != waiting[0][0].schema
+            if other or rows >= _BATCH_ROWS or size >= _BATCH_BYTES:
                 yield _joined(waiting)
-                waiting, rows = [], 0
+                waiting, rows, size = [], 0, 0
             waiting.append((table, run))
-            rows += table.num_rows
+            rows, size = rows + table.num_rows, size + table.nbytes
     if waiting:
         yield _joined(waiting)
 
@@ -66,7 +67,7 @@ def column_names(path: str) -> list[str]:
     """The columns of a Parquet file; raises UnreadableError, also if it is no such file."""
     with open_seekable(path) as stream:
         try:
-            return list(pq.ParquetFile(stream).schema_arrow.names)
+            return list(pq.ParquetFile(stream, pre_buffer=False).schema_arrow.names)
         except _FAULTS as fault:
             raise UnreadableError(_no_parquet(fault)) from None
 
@@ -97,9 +98,12 @@ def _records(path: str, receipt: Receipt) -> Iterator[_Good]:
 
 def _opened(stream: Any) -> pq.ParquetFile:
     """With texts as dictionaries: what a text says a million times is held once."""
-    file = pq.ParquetFile(stream)
+    # Without `pre_buffer`, whose threads go on reading, and crash, when a damaged file has been closed.
+    file = pq.ParquetFile(stream, pre_buffer=False)
     names = [f.name for f in file.schema_arrow if not pa.types.is_nested(f.type)]
-    return pq.ParquetFile(stream, metadata=file.metadata, read_dictionary=names, page_checksum_verification=True)
+    return pq.ParquetFile(
+        stream, metadata=file.metadata, read_dictionary=names, pre_buffer=False, page_checksum_verification=True
+    )
 
 
 def _chosen(file: pq.ParquetFile, size: int, receipt: Receipt) -> dict[str, str]:

@@ -16,8 +16,12 @@ from jobs.sources.flow_log_lines import BYTE_ORDER_MARK, MAX_LINE_BYTES, fault_o
 from jobs.sources.streams import BLOCK_BYTES, UnreadableError, line_blocks, newlines
 
 _BLANK_LINES = re.compile(rb"(?:[ \t\r]*\n)+")
+# A header in the midst of a file: names, and not half a header on half a record.
+_NAMES = re.compile(rb"[a-z_-]+\d?(?: [a-z_-]+\d?)*\s*\Z", re.IGNORECASE)
 _FEW_LINES = 64
 _PARTS = 8
+MAX_REJECTIONS = 1_000_000
+"""A file with so many bad lines, and few good ones, is no flow log: it is read no further."""
 
 
 @dataclass
@@ -25,6 +29,7 @@ class _File:
     receipt: Receipt
     fields: tuple[str, ...] = ()
     """its columns, by the header that was met last"""
+    given_up: bool = False
 
     @property
     def known(self) -> list[str]:
@@ -74,7 +79,7 @@ def _pieces(path: str, receipt: Receipt) -> Iterator[_Piece]:
             if not file.fields:
                 text, skipped = _begin(file, text, first_line)
                 first_line, count = first_line + skipped, count - skipped
-            if receipt.outcome == "skipped" or (receipt.rejected and not file.fields):
+            if receipt.outcome == "skipped" or file.given_up or (receipt.rejected and not file.fields):
                 return
             if text:
                 holds_lines = True
@@ -123,25 +128,35 @@ def _batches(waiting: dict[tuple[str, ...], list[_Piece]]) -> Iterator[pa.Record
             yield batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
-def _typed(pieces: list[_Piece]) -> Iterator[_Good]:
-    """The good records of some pieces: of all at once, else of ever smaller parts, in the end line by line."""
+def _typed(pieces: list[_Piece], doubtful: bool = False) -> Iterator[_Good]:
+    """The good records of some pieces: of all at once, else of ever smaller parts, in the end line by line.
+
+    `doubtful`: they are part of what failed, so that Arrow is asked only if the number of fields is right.
+    """
     file = pieces[0].file
+    if file.given_up or (doubtful and all(piece.text.isspace() for piece in pieces)):
+        return
     # A header in the midst of a file may have changed its fields since these pieces were put together.
     if all(piece.file.fields == file.fields for piece in pieces):
         text = pieces[0].text if len(pieces) == 1 else b"".join(map(_ended, pieces))
-        table = table_of(text, sum(piece.count for piece in pieces), file.fields, file.known)
+        count = sum(piece.count for piece in pieces)
+        fits = not doubtful or text.count(b" ") == count * (len(file.fields) - 1)
+        table = table_of(text, count, file.fields, file.known) if fits else None
         if table is not None:
             yield table, [Run(p.file.receipt, np.arange(p.first_line, p.first_line + p.count)) for p in pieces]
             return
     if len(pieces) > 1:
         step = -(-len(pieces) // _PARTS)
         for start in range(0, len(pieces), step):
-            yield from _typed(pieces[start : start + step])
+            yield from _typed(pieces[start : start + step], doubtful=True)
     elif pieces[0].count > _FEW_LINES:
         for part in _parts(pieces[0]):
-            yield from _typed([part])
+            yield from _typed([part], doubtful=True)
     else:
         yield from _one_by_one(pieces[0])
+        if file.receipt.rejected_count > max(MAX_REJECTIONS, 10 * file.receipt.records):
+            file.given_up = True
+            file.receipt.note(f"more than {MAX_REJECTIONS:,} lines were rejected: it was not read on")
 
 
 def _ended(piece: _Piece) -> bytes:
@@ -165,7 +180,7 @@ def _one_by_one(piece: _Piece) -> Iterator[_Good]:
         line = whole_line.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r")
         if len(line) <= MAX_LINE_BYTES and not line.strip():
             continue
-        fields, _ = header_fields(line) if b"interface" in line else ((), "")
+        fields, _ = header_fields(line) if b"interface" in line and _NAMES.match(line) else ((), "")
         if fields:
             # Files are put together by `cat`, headers and all.
             if fields != file.fields:

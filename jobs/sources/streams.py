@@ -22,6 +22,11 @@ BLOCK_BYTES = 4 << 20
 """Text that is looked at together: what bounds the memory of a reader."""
 DOCUMENT_BYTES = 128 << 20
 """A JSON file is read so far; AWS's own end long before."""
+BOMB_BYTES, BOMB_RATIO = 32 << 20, 200
+"""Gzip data that have inflated to more than this, and to more than so many times their size, are read no further:
+logs and JSON shrink to a tenth, at best to a fiftieth."""
+DENSE_DOCUMENT = 4_000_000
+"""A JSON file with more commas and brackets is not parsed: every value may take 70 bytes of memory."""
 _CHUNK_BYTES = 256 << 10
 _INFLATED_BYTES = 1 << 20
 _NEWLINE = 10
@@ -77,6 +82,8 @@ def decompressed(path: str) -> Iterator[bytes]:
         try:
             for data in _inflated(_chunks(stream, first), _inflater):
                 given += len(data)
+                if given > BOMB_BYTES and given > BOMB_RATIO * stream.tell():
+                    raise DamagedError(f"the gzip data inflate to more than {BOMB_RATIO} times their size: not read on")
                 yield data
         except _faults:
             fault = stream.tell() - 2 * _CHUNK_BYTES
@@ -147,6 +154,15 @@ def _up_to_the_fault(path: str, given: int, fault: int) -> Iterator[bytes]:
 
 def whole(path: str) -> tuple[bytes, str]:
     """The file's bytes at once, and why there are no more of them (empty: they are all there)."""
+    data, damage = _up_to_the_limit(path)
+    if len(data) > DENSE_DOCUMENT:
+        count = data.count(b",") + data.count(b"{") + data.count(b"[")
+        if count > DENSE_DOCUMENT:
+            return b"", f"a JSON file of {count:,} values: at most {DENSE_DOCUMENT:,} are parsed"
+    return data, damage
+
+
+def _up_to_the_limit(path: str) -> tuple[bytes, str]:
     parts, size = [], 0
     try:
         for chunk in decompressed(path):

@@ -85,6 +85,9 @@ _TRUNCATED = "the gzip data break off: the file is truncated, what follows is lo
 
 FILES = {
     "good": Case(lines(HEADER, GOOD, GOOD), [2, 3], []),
+    "half a record and a header of another number of fields": Case(
+        lines(HEADER, GOOD, GOOD[:40] + HEADER, GOOD), [2, 4], [(3, "18 fields, not 14")]
+    ),
     "CRLF": Case(lines(HEADER, GOOD, GOOD).replace(b"\n", b"\r\n"), [2, 3], []),
     "a byte-order mark": Case(b"\xef\xbb\xbf" + lines(HEADER, GOOD), [2], []),
     "a byte-order mark and no header": Case(b"\xef\xbb\xbf" + lines(GOOD, GOOD), [1, 2], []),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ import pytest
 from jobs.sources.files import KEPT_FILE_BYTES, KEPT_REJECTIONS, Receipt
 from jobs.sources.flow_log_lines import parsed
 from jobs.sources.flow_logs import read_flow_logs
-from jobs.sources.streams import BLOCK_BYTES
 from tests.jobs.sources.reading import GOOD, HEADER, faults, flow_logs, lines, with_field
 
 
@@ -33,24 +30,6 @@ def test_a_bad_line_in_every_block_of_a_large_file(tmp_path: Path, monkeypatch: 
     bad = [index + 2 for index in range(5, count, step)]
     assert faults(receipt) == [(line, "1 fields, not 14") for line in bad]
     assert np.array_equal(np.concatenate(found), np.setdiff1d(np.arange(2, count + 2), bad))
-
-
-def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path) -> None:
-    """100 MB of one line out of 100 kB."""
-    path = tmp_path / "bomb.log.gz"
-    with gzip.open(path, "wb", compresslevel=9) as file:
-        file.write(lines(HEADER, GOOD))
-        for _ in range(100):
-            file.write(b"0" * 1_000_000)
-        file.write(b"\n" + GOOD)
-    receipt = Receipt("bomb.log.gz")
-    tracemalloc.start()
-    rows = sum(batch.num_rows for batch in read_flow_logs([(str(path), receipt)]))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert rows == 2
-    assert faults(receipt) == [(3, "a line of 100,000,000 bytes")]
-    assert peak < 10 * BLOCK_BYTES
 
 
 def test_a_hundred_thousand_bad_lines_are_all_counted_and_the_first_are_kept(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def table(*rows: bytes, **columns: pa.Array) -> pa.Table:
 def packed(content: pa.Table, **how: Any) -> bytes:
     """As a file, with the codec that AWS uses."""
     file = io.BytesIO()
-    pq.write_table(content, file, compression="gzip", **how)
+    pq.write_table(content, file, **{"compression": "gzip", **how})
     return file.getvalue()
 
 
