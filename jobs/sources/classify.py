@@ -21,6 +21,12 @@ _LISTS = {
     "get_metric_data": re.compile(rb'\s*\{[^\[]*?"MetricDataResults"\s*:\s*\['),
 }
 
+_NOT_READ = {
+    "describe_flow_logs": "a list of the flow logs there are, which no table holds",
+    "failed_polls": "a poll that failed, not an answer of AWS",
+}
+"""What else `leasehold collect` stores."""
+
 
 def classify(path: str, source_file: str) -> tuple[str | None, str]:
     """(kind, "") or (None, why the file is not read)."""
@@ -34,6 +40,8 @@ def classify(path: str, source_file: str) -> tuple[str | None, str]:
     operation = _SNAPSHOT.search(source_file)
     if operation and operation[1] in KINDS:
         return operation[1], ""
+    if operation and operation[1] in _NOT_READ:
+        return None, _NOT_READ[operation[1]]
     try:
         return _sniff(path)
     except UnreadableError as error:

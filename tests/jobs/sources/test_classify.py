@@ -96,3 +96,12 @@ def test_a_truncated_file_is_known_by_what_is_left(tmp_path: Path) -> None:
 
 def test_a_vanished_file(tmp_path: Path) -> None:
     assert classify(str(tmp_path / "x"), "x") == (None, "it cannot be opened: No such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("operation", "why"), [("describe_flow_logs", "list of the flow logs"), ("failed_polls", "poll")]
+)
+def test_what_the_collectors_store_besides_is_passed_over(tmp_path: Path, operation: str, why: str) -> None:
+    path = f"snapshots/{operation}/2026/03/11/123456789012_{operation}_eu-west-1_20260311T100000Z.json.gz"
+    kind, reason = classify(str(tmp_path / "any"), path)
+    assert kind is None and why in reason
