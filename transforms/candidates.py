@@ -162,7 +162,6 @@ def _buckets(claims: DataFrame) -> DataFrame:
             F.max("presumed_to").alias("lease_presumed_to"),
             F.count_if("creator").alias("lease_creators"),
             F.count(F.lit(1)).alias("lease_count"),
-            (F.count_distinct("name") < F.count(F.lit(1))).alias("lease_twice"),
         )
     )
     mixed = (F.col("lease_creators") > 0) & (F.col("lease_creators") < F.col("lease_count"))
@@ -171,8 +170,10 @@ def _buckets(claims: DataFrame) -> DataFrame:
     def parts(*names: str) -> Column:
         return F.transform("claims", lambda claim: F.struct(*[claim[name].alias(name) for name in names]))
 
+    names = F.transform("claims", lambda claim: claim["name"])
     return grouped.withColumns(
         {
+            "lease_twice": F.size(F.array_distinct(names)) < F.col("lease_count"),
             "lease_spans": parts("name", "low", "high").cast(_SPANS),
             "lease_grounds": F.when(matter, parts("low", "high", "presumed_to", "creator")).cast(_GROUNDS),
         }
