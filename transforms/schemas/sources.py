@@ -4,7 +4,11 @@ from transforms.schemas.table import Table, columns
 
 _SOURCE = (
     ("source_file", "string", "path of the raw file below the raw folder"),
-    ("source_line", "bigint", "line in the decompressed file from 1, or the record's number from 1 in JSON and Parquet"),
+    (
+        "source_line",
+        "bigint",
+        "line in the decompressed file from 1, or the record's number from 1 in JSON and Parquet",
+    ),
 )
 
 _ECS = (
