@@ -84,7 +84,7 @@ def weigh(talks: Conversations, activity: Activity, known: Bools, tolerance: int
     grid = _Grid.of(talks, activity, known, tolerance)
     rows = max(1, min(_LEARNING, _CELLS // (len(known) * len(shifts))))
     step = -(-len(talks.start) // rows)
-    learned = _learn(_some(talks, slice(None, None, step)), int(talks.peer.max()) + 1, grid, shifts)
+    learned = _learn(_some(talks, slice(None, None, step)), int(talks.peer.max()) + 1, grid, shifts, bool(known.any()))
     parts = [
         _weighed(_some(talks, slice(at, at + rows)), grid, shifts, learned) for at in range(0, len(talks.start), rows)
     ]
@@ -118,8 +118,9 @@ class _Grid:
             np.add.at(grid, (activity.function, last), -each)
         opens, runs = (np.maximum(np.cumsum(grid, axis=1)[:, :length], 0.0) for grid in (opens, runs))
         invocations: Floats = np.bincount(activity.function, activity.count * inside, len(known)).astype(np.float64)
-        if known.any() and not known.all():
-            usual = invocations[known].mean()
+        if not known.all():
+            # What is known of the others, else of those of whom something is known, shows but a part of what runs.
+            usual = invocations[known].mean() if known.any() else max(invocations.max(), 1.0)
             opens[~known] += usual / length
             runs[~known] = 1.0
             invocations[~known] += usual
@@ -144,7 +145,7 @@ class _Learned:
     """ten minutes (of the other clocks) × shift: probability"""
 
 
-def _learn(talks: Conversations, peers: int, grid: _Grid, shifts: Ints) -> _Learned:
+def _learn(talks: Conversations, peers: int, grid: _Grid, shifts: Ints, habitual: bool) -> _Learned:
     candidates = talks.may.shape[1]
     slot = _slots(talks, shifts)
     first = int(slot.min())
@@ -164,6 +165,9 @@ def _learn(talks: Conversations, peers: int, grid: _Grid, shifts: Ints) -> _Lear
         by_slot = np.zeros_like(shift)
         np.add.at(by_slot, (slot, np.broadcast_to(column, slot.shape)), of_shift)
         shift = _normal(_SLOT_PRIOR * hour + by_slot)
+        if not habitual:
+            # Where nothing says when anybody did not run, habits would be learned from their own guesses.
+            continue
         met = np.zeros((peers, candidates))
         np.add.at(met, talks.peer, of_candidate)
         share = met.sum(axis=0) / peers

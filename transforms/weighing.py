@@ -146,7 +146,8 @@ def _claims(talks: pa.Table, told: pa.Table, tolerance_seconds: int) -> tuple[pa
     if weighs and len(several):
         runner = np.array([place[runners[i]] for i in mine])
         known = np.full(len(everyone), bool(pc.any(pc.coalesce(talks["polled"], False)).as_py()))
-        known[runner] = True
+        # A function makes API calls in some of its invocations only: they do not say when it did not run.
+        known[[place[runners[i]] for i in mine if sources[i] != "api call"]] = True
         begins, ends = _seconds(told["begins"])[mine], _seconds(told["ends"])[mine]
         activity = Activity(runner, begins, ends, told["invocations"].to_numpy()[mine])
         start, end = _seconds(talks["start_time"])[several], _seconds(talks["end_time"])[several]
