@@ -37,7 +37,8 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     parts = conditions.spans(wanted)
     networks = [(network.cidr, network.name, network.internal) for network in settings.networks]
     ip_leases = lake.read(IP_LEASES)
-    told = lake.read(INVOCATION_EVIDENCE).where(conditions.in_days("date", parts, margin=_DAY))
+    around = {(hour + shift).date() for hour in wanted for shift in (-_DAY, timedelta(0), _DAY)}
+    told = lake.read(INVOCATION_EVIDENCE).where(conditions.on_dates("date", around))
 
     # An hour more on either side: whether a reply was asked for shows up to ten minutes away.
     records = lake.read(FLOW_LOGS).where(conditions.in_spans("start_time", parts, margin=conditions.HOUR))

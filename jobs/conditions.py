@@ -29,16 +29,6 @@ def in_spans(column: str, parts: list[tuple[datetime, datetime]], margin: timede
     return f"date >= DATE '{low.date()}' AND date <= DATE '{high.date()}' AND ({times})"
 
 
-def in_days(column: str, parts: list[tuple[datetime, datetime]], margin: timedelta = timedelta(0)) -> str:
-    """A SQL condition: the date column is a day that one of the spans, widened by the margin, touches."""
-    touched = {
-        (start - margin).date() + timedelta(days=n)
-        for start, end in parts
-        for n in range((end + margin).date().toordinal() - (start - margin).date().toordinal() + 1)
-    }
-    return on_dates(column, touched)
-
-
 def on_dates(column: str, days: Iterable[date]) -> str:
     """A SQL condition: the date column is one of the days. 3, 4 and 9 January → two ranges."""
     ranges: list[tuple[date, date]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from conf.settings import Settings
 from jobs import conditions, hours
@@ -23,7 +23,8 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     days = sorted({moment.date() for hour in queued for moment in (hour, hour + conditions.HOUR)})
     if not days:
         return "no new evidence"
-    on_days, and_before = conditions.on_dates("date", days), conditions.on_dates("date", _with_eves(days))
+    eves = [day - _DAY for day in days]
+    on_days, and_before = conditions.on_dates("date", days), conditions.on_dates("date", [*days, *eves])
     sources = (CLOUDTRAIL_EVENTS, FUNCTION_METRICS, FUNCTION_SNAPSHOTS)
     after = invocation_evidence(*[lake.read(table).where(and_before) for table in sources]).where(on_days)
     before = lake.read(INVOCATION_EVIDENCE).where(on_days)
@@ -33,10 +34,6 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     hours.close(lake, "evidence", queued)
     progress(1, 1)
     return f"{len(days):,} days of evidence, {len(changed):,} hours of which it says something new"
-
-
-def _with_eves(days: list[date]) -> set[date]:
-    return {*days, *(day - _DAY for day in days)}
 
 
 if __name__ == "__main__":

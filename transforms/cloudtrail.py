@@ -5,6 +5,11 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from transforms.columns import SCOPE, scope
+
+_FUNCTION_ARN = r"^arn:[^:]*:lambda:([^:]*):([0-9]{12}):function:"
+_FUNCTION = r"^(?:(?:arn:[^:]*:lambda:[^:]*:)?[0-9]{12}:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9$_-]+))?$"
+
 
 def succeeded(events: DataFrame, source: str, *names: str) -> DataFrame:
     """The calls of these names that changed something: with an errorCode (denied, a dry run) none did.
@@ -41,3 +46,23 @@ def values_of(json: Column, key: str) -> Column:
 def strings_in(json: Column) -> Column:
     """The strings of a JSON array of plain strings: `["a","b"]` → [a, b]; an empty array without any."""
     return F.coalesce(F.regexp_extract_all(json, F.lit(r'"([^"\\]+)"'), 1), F.array().cast("array<string>"))
+
+
+def function_owner(arn: Column) -> list[Column]:
+    """account_id and region of the function: a call from another account is in that account's trail as well."""
+    region, account = (F.nullif(F.regexp_extract(arn, _FUNCTION_ARN, group), F.lit("")) for group in (1, 2))
+    recorded = dict(zip(SCOPE, scope(), strict=True))
+    return [
+        F.coalesce(account, recorded["account_id"]).alias("account_id"),
+        F.coalesce(region, recorded["region"]).alias("region"),
+    ]
+
+
+def function_name(named: Column) -> Column:
+    """The name in a name, a partial or a whole ARN, perhaps with a version or an alias; NULL when there is none."""
+    return F.nullif(F.regexp_extract(named, _FUNCTION, 1), F.lit(""))
+
+
+def function_qualifier(named: Column) -> Column:
+    """The version or alias after it; NULL without one."""
+    return F.nullif(F.regexp_extract(named, _FUNCTION, 2), F.lit(""))

@@ -8,7 +8,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.columns import SCOPE
+from transforms.columns import SCOPE, padded
 from transforms.gaps import each_of, gaps, overlaps, polled_on
 
 _KEY = (*SCOPE, "date", "function_name")
@@ -42,7 +42,7 @@ def coverage(
     account = gaps(flow_logs, leases, polled_on(polls, days), days).withColumn(
         "function_name", F.lit(None).cast("string")
     )
-    both = _with_columns_of(functions, account).unionByName(_with_columns_of(account, functions))
+    both = padded(functions, account).unionByName(padded(account, functions))
     whole = both.groupBy(*_KEY).agg(*[F.max(name).alias(name) for name in both.columns if name not in _KEY])
     is_account, zero = F.col("function_name").isNull(), F.lit(0)
     counts = [f"{kind}_{what}" for kind in _KINDS for what in ("conversations", "bytes")]
@@ -123,9 +123,3 @@ def _total(part: Column) -> Column:
     """The sum of probabilities; added up as whole billionths, because the order of adding must not show."""
     billionths = F.sum(F.round(F.coalesce(part, F.lit(0.0)) * _BILLIONTHS).cast("bigint"))
     return F.round(billionths / _BILLIONTHS, 6)
-
-
-def _with_columns_of(frame: DataFrame, other: DataFrame) -> DataFrame:
-    """The frame with the other one's columns too, NULL; cast, because Sail would lose their types in a union."""
-    missing = [field for field in other.schema.fields if field.name not in frame.columns]
-    return frame.select("*", *[F.lit(None).cast(field.dataType).alias(field.name) for field in missing])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from transforms.cloudtrail import function_name, function_owner, request, succeeded
 from transforms.columns import SCOPE, padded, scope
 from transforms.conversations import WINDOW_SECONDS
 from transforms.peers import plain_address
@@ -15,7 +16,6 @@ LONGEST_SECONDS = 900
 _AROUND_CALL_SECONDS = 60
 """How far around an API call its invocation is believed to reach where nothing says how long it lasts."""
 
-_ARN = r"^arn:[^:]*:lambda:([^:]*):([0-9]{12}):function:([A-Za-z0-9_-]+)"
 _COLUMNS = (
     *SCOPE, "function_name", "source", "evidence_id", "interface_id", "address", "begins", "ends", "invocations",
     "date",
@@ -78,20 +78,17 @@ def invocation_evidence(cloudtrail: DataFrame, metrics: DataFrame, functions: Da
 
 def _data_events(cloudtrail: DataFrame) -> DataFrame:
     """function, at, interface_id, taken (seconds: when an asynchronous request was taken)."""
-    calls = cloudtrail.where(
-        (F.col("event_source") == "lambda.amazonaws.com")
-        & F.col("event_name").rlike("^Invoke(Execution)?[0-9]*$")
-        & F.col("error_code").isNull()
-    )
+    calls = succeeded(cloudtrail, "lambda.amazonaws.com", "Invoke", "InvokeExecution")
     # The version's ARN says who ran; an alias or an unqualified name stands in the request.
     version = F.get_json_object("additional_event_data", "$.functionVersion")
     named = F.coalesce(
-        F.when(version.rlike(_ARN), version),
+        F.when(version.startswith("arn:"), version),
         F.nullif(F.regexp_extract("resources", r'"(arn:[^:"]*:lambda:[^:"]*:[0-9]{12}:function:[^"]+)"', 1), F.lit("")),
-        F.get_json_object("request_parameters", "$.functionName"),
+        request("functionName"),
     )
     rows = calls.select(
-        *_function(named),
+        *function_owner(named),
+        function_name(named).alias("function_name"),
         F.lit("data event").alias("source"),
         F.col("event_id").alias("evidence_id"),
         F.nullif(F.get_json_object("additional_event_data", "$.customerEniId"), F.lit("")).alias("interface_id"),
@@ -100,8 +97,8 @@ def _data_events(cloudtrail: DataFrame) -> DataFrame:
         "request_id",
     )
     taken = F.min(F.when(F.col("interface_id").isNull(), F.unix_timestamp("at")))
-    request = Window.partitionBy(*SCOPE, "function_name", "request_id")
-    paired = rows.withColumn("taken", F.when(F.col("request_id").isNotNull(), taken.over(request)))
+    of_request = Window.partitionBy(*SCOPE, "function_name", "request_id")
+    paired = rows.withColumn("taken", F.when(F.col("request_id").isNotNull(), taken.over(of_request)))
     told = paired.where(F.col("interface_id").isNotNull() & F.col("function_name").isNotNull())
     # A call from another account is told of twice, under two ids; a retry has the same request, and its own time.
     copies = Window.partitionBy(
@@ -117,7 +114,8 @@ def _api_calls(cloudtrail: DataFrame) -> DataFrame:
     # Through an endpoint AWS sees the interface's own address, else the NAT gateway's or one of Lambda's.
     address = F.when(F.col("vpc_endpoint_id").isNotNull(), plain_address(F.col("source_ip_address")))
     return calls.select(
-        *_function(F.col("in_scope_of_arn")),
+        *function_owner(F.col("in_scope_of_arn")),
+        function_name(F.col("in_scope_of_arn")).alias("function_name"),
         F.lit("api call").alias("source"),
         F.col("event_id").alias("evidence_id"),
         F.lit(None).cast("string").alias("interface_id"),
@@ -125,18 +123,6 @@ def _api_calls(cloudtrail: DataFrame) -> DataFrame:
         F.col("event_time").alias("at"),
         F.lit(None).cast("bigint").alias("taken"),
     ).where(F.col("function_name").isNotNull())
-
-
-def _function(named: Column) -> list[Column]:
-    """Account, region and name out of an ARN or a name; what the ARN does not say is the recording account's."""
-    region, account, name = (F.nullif(F.regexp_extract(named, _ARN, n), F.lit("")) for n in (1, 2, 3))
-    recorded = dict(zip(SCOPE, scope(), strict=True))
-    plain = F.when(named.rlike(r"^[A-Za-z0-9_-]+$"), named)
-    return [
-        F.coalesce(account, recorded["account_id"]).alias("account_id"),
-        F.coalesce(region, recorded["region"]).alias("region"),
-        F.coalesce(name, plain).alias("function_name"),
-    ]
 
 
 def _minutes(metrics: DataFrame) -> DataFrame:

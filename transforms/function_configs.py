@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from transforms.cloudtrail import request, response, strings_in, succeeded
-from transforms.columns import SCOPE, content, scope, sorted_list
+from transforms.cloudtrail import (
+    function_name,
+    function_owner,
+    function_qualifier,
+    request,
+    response,
+    strings_in,
+    succeeded,
+)
+from transforms.columns import SCOPE, content, sorted_list
 from transforms.intervals import no_times, start_date
-from transforms.sightings import FUNCTION_ATTRIBUTES, FUNCTION_KEY, FUNCTION_NAME
+from transforms.sightings import FUNCTION_ATTRIBUTES, FUNCTION_KEY
 from transforms.timelines import observed_intervals
 
 _KEY, _ATTRIBUTES = FUNCTION_KEY, FUNCTION_ATTRIBUTES
 _LATEST = "$LATEST"
-
-_ARN = r"^arn:[^:]*:lambda:([^:]*):([0-9]{12}):function:"
 
 
 def function_configs(sightings: DataFrame, polls: DataFrame, events: DataFrame) -> DataFrame:
@@ -63,8 +69,8 @@ def _settings(cloudtrail: DataFrame) -> DataFrame:
     # A dry run of UpdateFunctionCode succeeds, and changes nothing.
     real = F.coalesce(request("dryRun"), F.lit("false")) != "true"
     return calls.where(response("role").isNotNull() & real).select(
-        *_owner(response("functionArn")),
-        F.coalesce(response("functionName"), _named()).alias("function_name"),
+        *function_owner(response("functionArn")),
+        F.coalesce(response("functionName"), function_name(request("functionName"))).alias("function_name"),
         F.explode(versions).alias("version"),
         F.nullif(response("vpcConfig.vpcId"), F.lit("")).alias("vpc_id"),
         sorted_list(strings_in(response("vpcConfig.subnetIds"))).alias("subnet_ids"),
@@ -78,10 +84,10 @@ def _settings(cloudtrail: DataFrame) -> DataFrame:
 
 def _deletions(cloudtrail: DataFrame, dated: DataFrame) -> DataFrame:
     """What DeleteFunction removes: the version that it names, else every one known."""
-    qualifier = F.coalesce(request("qualifier"), F.nullif(_part(2), F.lit("")))
+    qualifier = F.coalesce(request("qualifier"), function_qualifier(request("functionName")))
     calls = succeeded(cloudtrail, "lambda.amazonaws.com", "DeleteFunction").select(
-        *_owner(request("functionName")),
-        _named().alias("function_name"),
+        *function_owner(request("functionName")),
+        function_name(request("functionName")).alias("function_name"),
         qualifier.alias("qualifier"),
         F.col("event_time").alias("at"),
     )
@@ -91,22 +97,3 @@ def _deletions(cloudtrail: DataFrame, dated: DataFrame) -> DataFrame:
     )
     none = F.lit(None).cast("string")
     return ended.select(*SCOPE, *_KEY, *[none.alias(a) for a in _ATTRIBUTES], "at", F.lit(True).alias("gone"))
-
-
-def _owner(arn: Column) -> list[Column]:
-    """account_id and region of the function: a call from another account is in that account's trail as well."""
-    region, account = (F.nullif(F.regexp_extract(arn, _ARN, group), F.lit("")) for group in (1, 2))
-    recorded = dict(zip(SCOPE, scope(), strict=True))
-    return [
-        F.coalesce(account, recorded["account_id"]).alias("account_id"),
-        F.coalesce(region, recorded["region"]).alias("region"),
-    ]
-
-
-def _named() -> Column:
-    """The name in functionName; NULL when there is none."""
-    return F.nullif(_part(1), F.lit(""))
-
-
-def _part(group: int) -> Column:
-    return F.regexp_extract(request("functionName"), FUNCTION_NAME, group)

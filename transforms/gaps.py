@@ -16,8 +16,7 @@ from pyspark.sql import functions as F
 from transforms.columns import SCOPE, UNKNOWN, scope
 from transforms.conversations import WINDOW_SECONDS
 from transforms.intervals import FIRST_SNAPSHOT, earliest, latest
-
-INTERFACE_POLL, FUNCTION_POLL = "describe_network_interfaces", "list_functions"
+from transforms.sightings import FUNCTION_POLL, INTERFACE_POLL
 
 OUTAGE_DAYS = 7
 """Nobody is thought to have polled in a gap longer than this; so a day's polls depend on no more days around it."""

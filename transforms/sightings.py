@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.cloudtrail import request, succeeded
+from transforms.cloudtrail import function_name, request, succeeded
 from transforms.columns import SCOPE, content, scope, sorted_list
 from transforms.owners import owner_kind, owner_name
 
@@ -28,8 +28,6 @@ _INTERFACE_EVENTS = ("CreateNetworkInterface", "DeleteNetworkInterface")
 _FUNCTION_EVENTS = (
     "CreateFunction", "UpdateFunctionConfiguration", "UpdateFunctionCode", "PublishVersion", "DeleteFunction",
 )  # fmt: skip
-# A name, a partial or a whole ARN, perhaps with a version or an alias.
-FUNCTION_NAME = r"^(?:(?:arn:[^:]*:lambda:[^:]*:)?[0-9]{12}:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9$_-]+))?$"
 
 
 def polls(snapshots: DataFrame, operation: str) -> DataFrame:
@@ -102,7 +100,7 @@ def function_sightings(snapshots: DataFrame, events: DataFrame) -> DataFrame:
         (~F.coalesce(F.col("last_update_status").isin("InProgress", "Failed"), F.lit(False))).alias("settled"),
     )
     told = events.where(F.col("event_source") == "lambda.amazonaws.com").select(
-        F.regexp_extract(request("functionName"), FUNCTION_NAME, 1).alias("function_name"), "event_time"
+        function_name(request("functionName")).alias("function_name"), "event_time"
     )
     return _runs(seen, FUNCTION_KEY, FUNCTION_ATTRIBUTES, told.distinct())
 

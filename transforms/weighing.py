@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from transforms.columns import SCOPE, padded
@@ -17,10 +17,10 @@ from transforms.intervals import earliest, latest
 from transforms.posterior import Activity, Conversations, Floats, Ints, weigh
 
 _PLACE = ("interface_id", "hour")
+_TOLD = ("source", "runner", "begins", "ends", "invocations")
 _CLAIMS = "array<struct<name:string,probability:double>>"
 SEPARATOR = "\x1f"
 """Between the names of candidates in one text; no name has one."""
-_SOURCES = ("data event", "api call", "invocations")
 _TOLD_AS = {"data event": "data events", "api call": "api calls", "invocations": "invocations"}
 
 
@@ -66,7 +66,7 @@ def _placed(evidence: DataFrame, leases: DataFrame, tolerance_seconds: int) -> D
         "invocations",
     )
     named = F.col("named_interface").isNotNull()
-    direct = pieces.where(named).select(F.col("named_interface").alias("interface_id"), "hour", *_told())
+    direct = pieces.where(named).select(F.col("named_interface").alias("interface_id"), "hour", *_TOLD)
     may = leases.where((F.col("owner_kind") == "lambda") & F.col("owner_name").isNotNull()).select(
         *SCOPE,
         "interface_id",
@@ -81,11 +81,7 @@ def _placed(evidence: DataFrame, leases: DataFrame, tolerance_seconds: int) -> D
         & (F.col("until").isNull() | (F.col("until") > F.col("hour") - F.expr("INTERVAL 1 HOUR")))
     )
     spread = pieces.where(~named).join(may, [*SCOPE, "runner"], "inner").where(there)
-    return direct.unionByName(spread.select("interface_id", "hour", *_told()).distinct())
-
-
-def _told() -> list[str]:
-    return ["source", "runner", "begins", "ends", "invocations"]
+    return direct.unionByName(spread.select("interface_id", "hour", *_TOLD).distinct())
 
 
 def _unexplained(hourly: DataFrame) -> DataFrame:
@@ -94,16 +90,16 @@ def _unexplained(hourly: DataFrame) -> DataFrame:
     Per function and hour: 10 invocations and 8 data events leave 0.2 of each minute's. With data events, API calls
     say nothing new.
     """
-    key = [*SCOPE, "function_name", "hour"]
+    together = Window.partitionBy(*SCOPE, "function_name", "hour")
 
     def total(source: str) -> Column:
-        return F.sum(F.when(F.col("source") == source, F.col("invocations")).otherwise(0.0))
+        return F.sum(F.when(F.col("source") == source, F.col("invocations")).otherwise(0.0)).over(together)
 
-    counted = hourly.groupBy(*key).agg(total("data event").alias("events"), total("invocations").alias("counted"))
+    counted = hourly.withColumns({"events": total("data event"), "counted": total("invocations")})
     missing = F.greatest(F.col("counted") - F.col("events"), F.lit(0.0)) / F.greatest("counted", F.lit(1.0))
     left = F.when(F.col("source") == "invocations", F.col("invocations") * missing).otherwise(F.col("invocations"))
     new = (F.col("source") != "api call") | (F.col("events") == 0)
-    return hourly.join(counted, key, "inner").where(new).withColumn("invocations", left).drop("events", "counted")
+    return counted.where(new).withColumn("invocations", left).drop("events", "counted")
 
 
 def _weigher(kept: Sequence[str], tolerance_seconds: int) -> Callable[[pa.Table], pa.Table]:
@@ -115,7 +111,7 @@ def _weigher(kept: Sequence[str], tolerance_seconds: int) -> Callable[[pa.Table]
         # The engines bring rows in any order; sums of floats must not show it.
         talks = talks.take(pc.sort_indices(talks["conversation_id"]))
         told = group.filter(is_evidence)
-        told = told.take(pc.sort_indices(told, [(c, "ascending") for c in _told()]))
+        told = told.take(pc.sort_indices(told, [(c, "ascending") for c in _TOLD]))
         claims, evidence = _claims(talks, told, tolerance_seconds)
         columns = [talks[c] for c in kept]
         return pa.table([*columns, claims, evidence], names=[*kept, "claims", "evidence"])
@@ -129,8 +125,7 @@ def _claims(talks: pa.Table, told: pa.Table, tolerance_seconds: int) -> tuple[pa
     sets = talks["names"].combine_chunks().dictionary_encode()
     code = sets.indices.to_numpy()
     by_lease = [tuple(text.split(SEPARATOR)) if text else () for text in sets.dictionary.to_pylist()]
-    runners, sources = told["runner"].to_pylist(), told["source"].to_pylist()
-    seen_here = {r for r, s in zip(runners, sources, strict=True) if s == "data event"}
+    seen_here = pc.unique(told.filter(pc.equal(told["source"], "data event"))["runner"]).to_pylist()
     candidates = [tuple(sorted({*names, *seen_here})) for names in by_lease]
     everyone = sorted({name for names in candidates for name in names})
     place = {name: i for i, name in enumerate(everyone)}
@@ -140,22 +135,22 @@ def _claims(talks: pa.Table, told: pa.Table, tolerance_seconds: int) -> tuple[pa
     may = of_set[code]
     count = may.sum(axis=1)
     chance = may / np.maximum(count, 1)[:, None]
-    mine = np.array([i for i, r in enumerate(runners) if r in place], np.int64)
-    weighs = len(mine) > 0
+    told = told.append_column("place", pc.index_in(told["runner"], pa.array(everyone, pa.string())))
+    told = told.filter(pc.is_valid(told["place"]))
     several = np.flatnonzero(count > 1)
-    if weighs and len(several):
-        runner = np.array([place[runners[i]] for i in mine])
+    if told.num_rows and len(several):
+        runner = told["place"].to_numpy().astype(np.int64)
         known = np.full(len(everyone), bool(pc.any(pc.coalesce(talks["polled"], False)).as_py()))
         # A function makes API calls in some of its invocations only: they do not say when it did not run.
-        known[[place[runners[i]] for i in mine if sources[i] != "api call"]] = True
-        begins, ends = _seconds(told["begins"])[mine], _seconds(told["ends"])[mine]
-        activity = Activity(runner, begins, ends, told["invocations"].to_numpy()[mine])
+        known[runner[pc.not_equal(told["source"], "api call").to_numpy()]] = True
+        activity = Activity(runner, _seconds(told["begins"]), _seconds(told["ends"]), told["invocations"].to_numpy())
         start, end = _seconds(talks["start_time"])[several], _seconds(talks["end_time"])[several]
         # No record lasts longer than a window, whatever it says.
         end = np.clip(end, start, start + WINDOW_SECONDS + 60)
         spoken = Conversations(start, end, _peers(talks)[several], may[several])
         chance[several] = weigh(spoken, activity, known, tolerance_seconds)
-    words = _words(sources, runners, place) if weighs else ""
+    used = set(pc.unique(told["source"]).to_pylist())
+    words = ", ".join(words for source, words in _TOLD_AS.items() if source in used)
     rests_on = [
         None if not names else words if len(names) > 1 else "data events" if not leased else "sole candidate"
         for names, leased in zip(candidates, by_lease, strict=True)
@@ -166,11 +161,6 @@ def _claims(talks: pa.Table, told: pa.Table, tolerance_seconds: int) -> tuple[pa
     offsets = np.concatenate([[0], np.cumsum(count)]).astype(np.int32)
     pairs = pa.StructArray.from_arrays(values, names=["name", "probability"])
     return pa.ListArray.from_arrays(pa.array(offsets), pairs), evidence
-
-
-def _words(sources: list[str], runners: list[str], place: dict[str, int]) -> str:
-    used = {s for s, r in zip(sources, runners, strict=True) if r in place}
-    return ", ".join(_TOLD_AS[source] for source in _SOURCES if source in used)
 
 
 def _seconds(times: pa.ChunkedArray) -> Floats:
