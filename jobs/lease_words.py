@@ -167,7 +167,9 @@ def _conversations(spoken: Row) -> str:
     whose = ", ".join(
         f"{p['function_name'] or 'nobody known'} {_percent(p['share'])}" for p in spoken["functions"][:_NAMES]
     )
-    why = ", ".join(f"{part['evidence']} {_percent(part['share'])}" for part in spoken["evidence"])
+    why = ", ".join(
+        f"{part['evidence'].replace(', ', ' and ')} {_percent(part['share'])}" for part in spoken["evidence"]
+    )
     them = "The one conversation" if total == 1 else f"The {total:,} conversations"
     return f"{them} within {minutes} of then, as attributed: {whose}. On what evidence: {why}."
 
