@@ -12,6 +12,7 @@ from jobs.storage import Lake
 from transforms.coverage import coverage, stale_days
 from transforms.schemas import (
     COVERAGE,
+    FAILED_POLLS,
     FLOW_LOGS,
     FUNCTION_CONFIGS,
     FUNCTION_FLOWS,
@@ -28,12 +29,12 @@ def cover(lake: Lake, days: Iterable[date]) -> None:
     an earlier hour of the day again would forget the later ones.
     """
     known = [row["date"] for row in lake.read(COVERAGE).select("date").distinct().collect()]
-    polls, configs = lake.read(POLLS), lake.read(FUNCTION_CONFIGS)
-    stale = stale_days(lake.read(COVERAGE), polls, configs, known).collect() if known else []
+    polls, failed, configs = (lake.read(table) for table in (POLLS, FAILED_POLLS, FUNCTION_CONFIGS))
+    stale = stale_days(lake.read(COVERAGE), polls, failed, configs, known).collect() if known else []
     wanted = sorted({*days, *(row["date"] for row in stale)})
     if not wanted:
         return
     on_days = on_dates("date", wanted)
     flows, logs, evidence = (lake.read(t).where(on_days) for t in (FUNCTION_FLOWS, FLOW_LOGS, INVOCATION_EVIDENCE))
-    rows: DataFrame = coverage(flows, logs, lake.read(IP_LEASES), configs, evidence, polls, wanted)
+    rows: DataFrame = coverage(flows, logs, lake.read(IP_LEASES), configs, evidence, polls, failed, wanted)
     lake.replace(COVERAGE, on_days, rows)

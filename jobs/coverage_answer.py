@@ -10,12 +10,13 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 from jobs import coverage_words
+from jobs.collect.advice import advice
 from jobs.coverage_words import KINDS
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import function_parts
 from jobs.show import Row, days, document, moment
 from jobs.storage import Lake
-from transforms.schemas import COVERAGE, INGESTED_FILES
+from transforms.schemas import COVERAGE, FAILED_POLLS, INGESTED_FILES
 
 _DAYS = 7
 """Without a day these many, up to the last one."""
@@ -25,8 +26,9 @@ _SILENT = {"vpc_flow_logs": ("flow-log record", 3), "describe_network_interfaces
 
 _SUMS = tuple(f"{kind}_{what}" for kind in KINDS for what in ("conversations", "bytes"))
 _ACCOUNT = (
-    "skipdata_records", "gap_interfaces", "gap_seconds", "interface_polls", "interface_polls_missed", "function_polls",
-    "function_polls_missed", "unleased_interfaces",
+    "skipdata_records", "gap_interfaces", "gap_seconds", "interface_polls", "interface_polls_missed",
+    "interface_polls_failed", "function_polls", "function_polls_missed", "function_polls_failed",
+    "metric_polls_failed", "unleased_interfaces",
 )  # fmt: skip
 
 
@@ -52,12 +54,14 @@ def answer(lake: Lake, day: date | None, asked: dict[str, str]) -> Row:
     whole = lake.read(COVERAGE)
     ends = whole.agg(F.min("date").alias("first"), F.max("date").alias("last")).toArrow().to_pylist()[0]
     if ends["last"] is None:
-        return _nothing("There is no coverage yet: no hour with flow logs has been attributed. Try `leasehold run`.")
+        why = "There is no coverage yet: no hour with flow logs has been attributed. Try `leasehold run`."
+        return {"notes": [why, *coverage_words.failures(_failed(lake.read(FAILED_POLLS)))]}
     first, last = (day, day) if day else (max(ends["first"], ends["last"] - timedelta(days=_DAYS - 1)), ends["last"])
-    there = whole.where(F.col("date").between(F.lit(first), F.lit(last)))
+    within = F.col("date").between(F.lit(first), F.lit(last))
     for option, column in (("account", "account_id"), ("region", "region")):
         if option in asked:
-            there = there.where(F.col(column) == F.lit(asked[option]))
+            within = within & (F.col(column) == F.lit(asked[option]))
+    there, failed = whole.where(within), _failed(lake.read(FAILED_POLLS).where(within))
     accounts = _rows(there.where(F.col("function_name").isNull()), ("account_id", "region"), _account_sums())
     if not accounts:
         return _nothing(
@@ -74,7 +78,7 @@ def answer(lake: Lake, day: date | None, asked: dict[str, str]) -> Row:
             f"VPC. Did it run? `leasehold leases --function {name}` tells which addresses it may have used."
         )
     covered = there.select("date").distinct().count()
-    return compose(functions, accounts, first, last, covered, [] if day else _stopped(lake))
+    return compose(functions, accounts, first, last, covered, failed, [] if day else _stopped(lake))
 
 
 def _rows(frame: DataFrame, key: tuple[str, ...], sums: list[Column]) -> list[Row]:
@@ -95,6 +99,25 @@ def _account_sums() -> list[Column]:
     return [*[F.sum(name).alias(name) for name in (*named, *_SUMS[-2:])], *most, told]
 
 
+def _failed(failed: DataFrame) -> list[Row]:
+    """Polls that failed, by place, operation and code, with what to do; the most frequent first."""
+    at = F.unix_timestamp("polled_at")
+    said = F.max_by("error_message", F.struct(at, "source_file"))
+    found = failed.groupBy("account_id", "region", "operation", "error_code").agg(
+        F.count(F.lit(1)).alias("failed"), F.max(at).alias("last"), said.alias("error_message")
+    )
+    rows = [
+        {
+            **{name: value for name, value in row.items() if name != "last"},
+            "last_at": None if row["last"] is None else datetime.fromtimestamp(row["last"], UTC),
+            "what_to_do": advice(row["error_code"], row["operation"]),
+        }
+        for row in found.toArrow().to_pylist()
+    ]
+    places = ("account_id", "region", "operation", "error_code")
+    return sorted(rows, key=lambda row: (-row["failed"], *(row[name] or "" for name in places)))
+
+
 def _nothing(why: str) -> Row:
     return {"notes": [why]}
 
@@ -113,9 +136,15 @@ def _stopped(lake: Lake) -> list[str]:
 
 
 def compose(
-    functions: list[Row], accounts: list[Row], first: date, last: date, covered: int, stopped: list[str]
+    functions: list[Row],
+    accounts: list[Row],
+    first: date,
+    last: date,
+    covered: int,
+    failed: list[Row],
+    stopped: list[str],
 ) -> Row:
-    """The answer: from, until, not_seen (a sentence), functions (the worst first), accounts, and would_settle.
+    """The answer: from, until, not_seen (sentences), functions (the worst first), accounts, failed_polls, would_settle.
 
     `functions` and `accounts` are sums of `coverage` over the days, `covered` is how many days these are.
     would_settle has what data events on functions without any would settle, in conversations a day.
@@ -135,9 +164,10 @@ def compose(
         "from": str(first),
         "until": str(last),
         "days": covered,
-        "not_seen": coverage_words.not_seen(functions, accounts, stopped),
+        "not_seen": coverage_words.not_seen(functions, accounts, failed, stopped),
         "functions": sorted(functions, key=_badness),
         "accounts": accounts,
+        "failed_polls": failed,
         "would_settle": {
             "conversations_a_day": round(sum(gain for gain, _ in ranked), 3),
             "functions": [

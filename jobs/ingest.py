@@ -48,6 +48,8 @@ _TELLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "describe_network_interfaces": ("polled_at", ("leases",)),
     "list_functions": ("polled_at", ("leases", "evidence")),
     "get_metric_data": ("minute", ("evidence",)),
+    # `cover` looks itself for the days that they change: nothing else follows from them.
+    "failed_polls": ("polled_at", ()),
 }
 # Where the tables put snapshots that do not say when they were taken.
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)

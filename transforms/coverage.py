@@ -8,12 +8,22 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.columns import SCOPE, padded
+from transforms.columns import SCOPE, padded, scope
 from transforms.gaps import each_of, gaps, overlaps, polled_on
+from transforms.sightings import FUNCTION_POLL, INTERFACE_POLL
 
 _KEY = (*SCOPE, "date", "function_name")
 _KINDS = ("unique", "weighted", "shared", "presumed", "unknown")
-_POLLS = ("interface_polls", "interface_polls_missed", "function_polls", "function_polls_missed")
+_ENTERING = ("assume_role", "get_caller_identity")
+_FAILED = {
+    "interface_polls_failed": (INTERFACE_POLL, *_ENTERING),
+    "function_polls_failed": (FUNCTION_POLL, "get_function_configuration", *_ENTERING),
+    "metric_polls_failed": ("get_metric_data", *_ENTERING),
+}
+"""By what a poll fails; where the account could not be entered, all of its polls did."""
+_CONSEQUENCE = "NotAsked"
+"""Code of polls that were not even tried, because one before them failed: that one says why."""
+_POLLS = ("interface_polls", "interface_polls_missed", "function_polls", "function_polls_missed", *_FAILED)
 _OF_ACCOUNT = ("skipdata_records", "nodata_records", *_POLLS, "unleased_interfaces")
 _BILLIONTHS = 1_000_000_000
 
@@ -25,21 +35,24 @@ def coverage(
     configs: DataFrame,
     evidence: DataFrame,
     polls: DataFrame,
+    failed: DataFrame,
     days: Sequence[date],
 ) -> DataFrame:
     """`coverage` of `days`: per function how sure attribution was, per account (function_name NULL) what is lacking.
 
     `function_flows`, `flow_logs` and `evidence` (`invocation_evidence`) are of these days; `leases`, `configs` and
-    `polls` may be of all days: of polls OUTAGE_DAYS on either side matter. Each day's rows depend on the tables
-    alone, and not on which other days are asked for.
+    `polls` may be of all days: of polls OUTAGE_DAYS on either side matter; so may `failed` (`failed_polls`). Each
+    day's rows depend on the tables alone, and not on which other days are asked for.
 
     On one day f has 10 conversations of its own and, with g, 4 that nothing tells apart; f has data events, w is
     outside any VPC: f (unique 10, shared 2, gain 1), g (shared 2, gain 1) and w (nothing, in_vpc false). A poll was
-    due every half hour and two are missing between 12:00 and 13:30: interface_polls 46, interface_polls_missed 2. Of
-    eni-1 there is a record or NODATA line for each window but those of 14:00 to 15:00: gap_interfaces 1.
+    due every half hour and two are missing between 12:00 and 13:30: interface_polls 46, interface_polls_missed 2; if
+    the one of 12:30 left word that it was denied, interface_polls_failed 1 and last_poll_error AccessDenied. An account
+    that was never polled, because its role denies it, has a row of such counts. Of eni-1 there is a record or NODATA
+    line for each window but those of 14:00 to 15:00: gap_interfaces 1.
     """
     functions = _functions(function_flows, configs, evidence, days)
-    account = gaps(flow_logs, leases, polled_on(polls, days), days).withColumn(
+    account = gaps(flow_logs, leases, _polled(polls, failed, days), days).withColumn(
         "function_name", F.lit(None).cast("string")
     )
     both = padded(functions, account).unionByName(padded(account, functions))
@@ -56,16 +69,18 @@ def coverage(
     )
 
 
-def stale_days(stored: DataFrame, polls: DataFrame, configs: DataFrame, days: Sequence[date]) -> DataFrame:
+def stale_days(
+    stored: DataFrame, polls: DataFrame, failed: DataFrame, configs: DataFrame, days: Sequence[date]
+) -> DataFrame:
     """The days, as `date`, of `stored` (the table `coverage`, of `days`) that polls or configurations contradict.
 
     A day's polls and the functions outside a VPC may change without any conversation changing: a poll that comes
-    late, the next one after a gap over midnight, a function that turns out to have been deleted.
+    late, or word that one failed; the next one after a gap over midnight; a function that turns out to be deleted.
     """
     is_account = F.col("function_name").isNull()
-    counted = [*SCOPE, "date", *_POLLS]
+    counted = [*SCOPE, "date", *_POLLS, "last_poll_error"]
     told = stored.where(is_account).select(*counted, F.lit(-1).alias("sign"))
-    both = told.unionByName(polled_on(polls, days).select(*counted, F.lit(1).alias("sign")))
+    both = told.unionByName(_polled(polls, failed, days).select(*counted, F.lit(1).alias("sign")))
     # A row of zeros is as good as none.
     differing = both.where(f"{' + '.join(_POLLS)} > 0").groupBy(*counted).agg(F.sum("sign").alias("sign"))
     of_polls = differing.where(F.col("sign") != 0).select("date")
@@ -74,6 +89,27 @@ def stale_days(stored: DataFrame, polls: DataFrame, configs: DataFrame, days: Se
     joined = functions.join(_configured(configs, days), list(_KEY), "full")
     differs = F.when(F.col("there").isNull(), F.col("in_vpc") == 0).otherwise(~F.col("was").eqNullSafe(F.col("in_vpc")))
     return of_polls.unionByName(joined.where(differs).select("date")).distinct()
+
+
+def _polled(polls: DataFrame, failed: DataFrame, days: Sequence[date]) -> DataFrame:
+    """Polls that were answered, missed and failed, per account, region and day."""
+    both = polled_on(polls, days).join(_failed_on(failed, days), [*SCOPE, "date"], "full")
+    return both.withColumns({name: F.coalesce(name, F.lit(0)) for name in _POLLS})
+
+
+def _failed_on(failed: DataFrame, days: Sequence[date]) -> DataFrame:
+    """Per account, region and day: how many polls of each sort failed, and the code of the last one."""
+    counted = sorted({name for names in _FAILED.values() for name in names})
+    on_days = failed.where(F.col("date").isin(*days) & F.col("polled_at").isNotNull())
+    rows = on_days.where(F.col("operation").isin(*counted)).select(
+        *scope(), "date", "operation", "polled_at", "error_code"
+    )
+    tells = (F.col("error_code") != _CONSEQUENCE).cast("int").alias("tells")
+    # Of the same second the later code in the alphabet: the order of files must not show.
+    last = F.max(F.struct(tells, "polled_at", "error_code")).alias("last")
+    counts = [F.count_if(F.col("operation").isin(*names)).alias(name) for name, names in _FAILED.items()]
+    found = rows.groupBy(*SCOPE, "date").agg(*counts, last)
+    return found.withColumn("last_poll_error", F.col("last.error_code")).drop("last")
 
 
 def _functions(function_flows: DataFrame, configs: DataFrame, evidence: DataFrame, days: Sequence[date]) -> DataFrame:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    TokenRetrievalError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
 from jobs.collect.access import WrongAccountError
+from jobs.collect.advice import advice
 from jobs.collect.metrics import ForbiddenError, IncompleteError
 from jobs.show import safe
 from jobs.sources.redact import redacted_text
@@ -21,20 +15,6 @@ from jobs.sources.redact import redacted_text
 FAILURES = (ClientError, BotoCoreError, WrongAccountError, ForbiddenError, IncompleteError, OSError)
 """What makes a poll fail, and the others go on. Anything else is a bug."""
 
-_ACTIONS = {
-    "describe_network_interfaces": "ec2:DescribeNetworkInterfaces",
-    "describe_flow_logs": "ec2:DescribeFlowLogs",
-    "list_functions": "lambda:ListFunctions",
-    "get_function_configuration": "lambda:GetFunctionConfiguration",
-    "get_metric_data": "cloudwatch:GetMetricData",
-}
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"}
-_THROTTLED = {"RequestLimitExceeded", "TooManyRequestsException", "SlowDown"}
-_NOT_VALID = {
-    "AuthFailure", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "OptInRequired", "RequestExpired",
-    "SignatureDoesNotMatch", "UnrecognizedClientException",
-}  # fmt: skip
-_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError)
 _LONGEST = 300
 
 
@@ -72,21 +52,9 @@ def failure(error: Exception, account_id: str, region: str, operation: str) -> F
 
 
 def _advice(error: Exception, code: str, operation: str) -> str:
-    if code in _DENIED:
-        if operation == "assume_role":
-            return (
-                "Allow the caller to assume this role (conf/iam/collector-policy.json), and check whether the role is "
-                "there and trusts the caller's account with this external_id (conf/iam/read-role.yaml)"
-            )
-        return f"Allow {_ACTIONS.get(operation, operation)} (conf/iam/read-policy.json)"
-    if code in _THROTTLED or "Throttl" in code:
-        return "AWS throttled all attempts: poll less often, or raise collect_attempts in the settings"
-    if code in _NOT_VALID:
-        return "Renew the credentials; if they are valid: is the region enabled in this account?"
-    if isinstance(error, _NO_CREDENTIALS):
-        return "Give credentials as for the AWS CLI: AWS_PROFILE, a role of the machine, or AWS_ACCESS_KEY_ID"
-    if isinstance(error, WrongAccountError):
-        return "Give the account a role_name in the settings"
+    known = advice(code, operation)
+    if known:
+        return known
     if isinstance(error, BotoCoreError):
         return "Check the region's name, the network and the proxy"
     if isinstance(error, OSError):

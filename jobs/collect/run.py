@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from conf.settings import Account, Settings
 from jobs.collect import answers, metrics
 from jobs.collect.access import Access, Clients, enter, own_account, regions_of
+from jobs.collect.advice import NOT_ASKED
 from jobs.collect.answers import Answer, Clock
 from jobs.collect.failures import FAILURES, Failure, failure
 from jobs.collect.store import FAILED, Poll, Row, check, store
@@ -160,7 +161,7 @@ class _Target:
             # To ask for those of an earlier list would lose the first minutes of those that are new.
             because = "its functions are not known, as list_functions failed"
             failed = Failure(
-                self._account_id, self._region, "get_metric_data", "NotAsked", because, "The next poll makes up for it"
+                self._account_id, self._region, "get_metric_data", NOT_ASKED, because, "The next poll makes up for it"
             )
             _note(failed, self._raw, self._now)
             return [failed]

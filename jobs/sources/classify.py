@@ -11,7 +11,9 @@ from jobs.sources.flow_log_parquet import column_names
 from jobs.sources.flow_logs import PARQUET
 from jobs.sources.streams import DamagedError, UnreadableError, decompressed
 
-KINDS = ("vpc_flow_logs", "cloudtrail", "describe_network_interfaces", "list_functions", "get_metric_data")
+KINDS = (
+    "vpc_flow_logs", "cloudtrail", "describe_network_interfaces", "list_functions", "get_metric_data", "failed_polls",
+)  # fmt: skip
 
 _HEAD_BYTES = 64 << 10
 _SNAPSHOT = re.compile(r"(?:^|/)snapshots/([a-z_]+)/")
@@ -23,7 +25,6 @@ _LISTS = {
 
 _NOT_READ = {
     "describe_flow_logs": "a list of the flow logs there are, which no table holds",
-    "failed_polls": "a poll that failed, not an answer of AWS",
 }
 """What else `leasehold collect` stores."""
 

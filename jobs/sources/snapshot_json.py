@@ -1,4 +1,4 @@
-"""What pollers stored: answers of DescribeNetworkInterfaces, ListFunctions and GetMetricData, as boto3 gives them."""
+"""What pollers stored: answers of DescribeNetworkInterfaces, ListFunctions and GetMetricData, and those that failed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from jobs.sources.arrow import Row, SourceRow, arrow_schema, batches, misfit
 from jobs.sources.files import FileName, Receipt
 from jobs.sources.snapshot_rows import MAKERS, MISFITS, moment
 from jobs.sources.streams import UnreadableError, whole
-from transforms.schemas.sources import FUNCTION_METRICS, FUNCTION_SNAPSHOTS, INTERFACE_SNAPSHOTS
+from transforms.schemas.sources import FAILED_POLLS, FUNCTION_METRICS, FUNCTION_SNAPSHOTS, INTERFACE_SNAPSHOTS
 from transforms.schemas.table import Table
 
 TABLES: dict[str, Table] = {
     "describe_network_interfaces": INTERFACE_SNAPSHOTS,
     "list_functions": FUNCTION_SNAPSHOTS,
     "get_metric_data": FUNCTION_METRICS,
+    "failed_polls": FAILED_POLLS,
 }
 """The table that each operation fills."""
 
@@ -30,6 +31,7 @@ LISTS = {
     "describe_network_interfaces": "NetworkInterfaces",
     "list_functions": "Functions",
     "get_metric_data": "MetricDataResults",
+    "failed_polls": "error",
 }
 
 _TIME = {"get_metric_data": "minute"}
@@ -54,7 +56,7 @@ def _rows(operation: str, path: str, receipt: Receipt) -> Iterator[SourceRow]:
     document = _document(path, receipt)
     if document is None:
         return
-    pages, envelope = _pages(document)
+    pages, envelope = _pages(operation, document)
     known = _known(pages, envelope, receipt)
     if operation != "get_metric_data":
         if known["polled_at"]:
@@ -145,9 +147,11 @@ def _document(path: str, receipt: Receipt) -> Any:
     return None
 
 
-def _pages(document: Any) -> tuple[list[Any], Row]:
+def _pages(operation: str, document: Any) -> tuple[list[Any], Row]:
     """The answer's pages and what stands around them: ours, boto3's bare answer, or a recorded one under `data`."""
     if isinstance(document, dict):
+        if operation == "failed_polls":  # There is no answer: what AWS said instead stands around it.
+            return [{name: [error] for name, error in document.items() if name == "error"}], document
         if isinstance(document.get("responses"), list):
             return document["responses"], document
         if isinstance(document.get("data"), dict):

@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.sources.arrow import Row
+from jobs.sources.redact import redacted_text
 from jobs.sources.times import instant
 
 MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError)
 """What an item of another shape raises."""
+
+_LONGEST_MESSAGE = 1_000
 
 _ARN = re.compile(r"^arn:[^:]+:lambda:([^:]+):(\d{12}):function:([^:]+)")
 _REGION = re.compile(r"^[a-z]{2}(?:-[a-z]+)+-\d")
@@ -75,6 +78,16 @@ def _function(item: Row, known: Row, _: Row) -> list[Row | str]:
     return [row]
 
 
+def _failed_poll(item: Row, _: Row, envelope: Row) -> list[Row | str]:
+    row = {
+        "operation": _required(envelope, "operation"),
+        "error_code": _required(item, "code"),
+        # The collectors store it redacted; this file may be somebody else's.
+        "error_message": redacted_text(str(item.get("message") or ""))[:_LONGEST_MESSAGE] or None,
+    }
+    return [row]
+
+
 def _metric(item: Row, _: Row, envelope: Row) -> list[Row | str]:
     asked = {q["Id"]: q["MetricStat"] for q in envelope["request"]["MetricDataQueries"]}.get(item["Id"])
     if asked is None:
@@ -102,6 +115,7 @@ MAKERS: dict[str, Callable[[Row, Row, Row], list[Row | str]]] = {
     "describe_network_interfaces": _interface,
     "list_functions": _function,
     "get_metric_data": _metric,
+    "failed_polls": _failed_poll,
 }
 """(item, what is known of its file, what stands around the answer) → its rows; a text says why one is none."""
 

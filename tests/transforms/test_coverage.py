@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,6 +14,7 @@ from tests.transforms.test_gaps import poll, some_account
 from transforms.coverage import coverage, stale_days
 from transforms.schemas import (
     COVERAGE,
+    FAILED_POLLS,
     FLOW_LOGS,
     FUNCTION_CONFIGS,
     FUNCTION_FLOWS,
@@ -36,13 +37,22 @@ def flow(conversation: str, function: str | None, probability: float, attributio
     } | overrides  # fmt: skip
 
 
+def failed(operation: str, moment: datetime, code: str = "AccessDenied", **overrides: Any) -> Row:
+    """A poll that failed."""
+    return {
+        "account_id": ACCOUNT, "region": REGION, "operation": operation, "polled_at": moment, "error_code": code,
+        "date": moment.date(),
+    } | overrides  # fmt: skip
+
+
 def covered(spark: SparkSession, days: Iterable[date] = (DAY,), **tables: list[Row]) -> list[Row]:
     def made(name: str, table: Any) -> DataFrame:
         return frame(spark, table, tables.get(name, []))
 
     found = coverage(
         made("flows", FUNCTION_FLOWS), made("logs", FLOW_LOGS), made("leases", IP_LEASES),
-        made("configs", FUNCTION_CONFIGS), made("evidence", INVOCATION_EVIDENCE), made("polls", POLLS), list(days),
+        made("configs", FUNCTION_CONFIGS), made("evidence", INVOCATION_EVIDENCE), made("polls", POLLS),
+        made("failed", FAILED_POLLS), list(days),
     )  # fmt: skip
     return rows_of(COVERAGE.conform(found))
 
@@ -126,6 +136,33 @@ def test_functions_that_no_flow_log_can_show_have_a_row(spark: SparkSession) -> 
     assert nothing["data_events"] is False and nothing["interface_polls"] is None
 
 
+def test_polls_that_failed_are_counted_where_they_failed(spark: SparkSession) -> None:
+    """One account is polled and partly denied, one was never entered, one has nothing to tell."""
+    never, region = "210987654321", "us-east-1"
+    told = [
+        failed("describe_network_interfaces", at("10:00"), "RequestLimitExceeded"),
+        failed("describe_network_interfaces", at("11:00")),
+        failed("list_functions", at("11:00"), "Throttling"),
+        failed("get_metric_data", at("11:00:01"), "NotAsked"),
+        failed("get_function_configuration", at("12:00"), "NotAsked"),
+        failed("describe_flow_logs", at("0:30"), "SlowDown", region=region),
+        *[failed("assume_role", at(f"{n}:00"), account_id=never) for n in range(3)],
+        failed("get_metric_data", at("6T00:00"), "Last"),
+        failed("list_functions", at("10:00"), date=date(1970, 1, 1), account_id="undated") | {"polled_at": None},
+        failed("list_functions", at("10:00"), account_id=None, region=None),
+    ]  # fmt: skip
+    rows = covered(spark, DAYS[:2], polls=[poll(at("10:30"))], failed=told)
+    names = ("interface_polls", "interface_polls_failed", "function_polls_failed", "metric_polls_failed")
+    found = {(r["date"], r["account_id"], r["region"]): (*(r[n] for n in names), r["last_poll_error"]) for r in rows}
+    assert found == {
+        (DAY, ACCOUNT, REGION): (1, 2, 2, 1, "Throttling"),
+        (DAY, never, REGION): (0, 3, 3, 3, "AccessDenied"),
+        (DAY, "unknown", "unknown"): (0, 0, 1, 0, "AccessDenied"),
+        (DAYS[1], ACCOUNT, REGION): (0, 0, 0, 1, "Last"),
+    }
+    assert all(r["function_name"] is None and r["gap_interfaces"] == 0 for r in rows)
+
+
 def test_a_day_does_not_depend_on_the_others_that_are_asked_for(spark: SparkSession) -> None:
     rng = random.Random(6)
     histories = [some_account(rng, f"{n:012}") for n in range(8)]
@@ -149,7 +186,8 @@ def test_days_that_polls_or_configurations_have_come_to_contradict(spark: SparkS
     polls = [poll(at("0:05") + timedelta(hours=n)) for n in range(22)]
     configs = [config(), config(function_name="w", vpc_id=None, valid_from=at("2T10:00"))]
     flows = [flow("a", "f", 1.0, "unique"), flow("b", "nobody", 1.0, "unique", date=tuesday)]
-    stored = covered(spark, DAYS[:2], flows=flows, polls=polls, configs=configs)
+    denied = [failed("list_functions", at("3:00")), failed("list_functions", at("6T03:00"))]
+    stored = covered(spark, DAYS[:2], flows=flows, polls=polls, configs=configs, failed=denied)
     ended = {"valid_to": at("20:00"), "to_evidence": "cloudtrail", "to_uncertainty_seconds": 0}
     cases: dict[str, tuple[list[Row], list[Row], set[date]]] = {
         "nothing": (polls, configs, set()),
@@ -166,6 +204,21 @@ def test_days_that_polls_or_configurations_have_come_to_contradict(spark: SparkS
     }  # fmt: skip
     for case, (told, known, expected) in cases.items():
         found = stale_days(
-            frame(spark, COVERAGE, stored), frame(spark, POLLS, told), frame(spark, FUNCTION_CONFIGS, known), DAYS[:2]
-        )
+            frame(spark, COVERAGE, stored), frame(spark, POLLS, told), frame(spark, FAILED_POLLS, denied),
+            frame(spark, FUNCTION_CONFIGS, known), DAYS[:2],
+        )  # fmt: skip
+        assert {r["date"] for r in rows_of(found)} == expected, case
+    late: dict[str, tuple[list[Row], set[date]]] = {
+        "word of a failure comes late": ([*denied, failed("list_functions", at("6T02:00"))], {tuesday}),
+        "with another code": ([denied[0], denied[1] | {"error_code": "Throttling"}], {tuesday}),
+        "of an account that was never polled": ([*denied, failed("assume_role", at("1:00"), account_id="x")], {monday}),
+        "of what coverage does not count": ([*denied, failed("describe_flow_logs", at("23:00"), "SlowDown")], set()),
+        "one is withdrawn": (denied[1:], {monday}),
+        "of a later day": ([*denied, failed("list_functions", at("7T02:00"))], set()),
+    }
+    for case, (noted, expected) in late.items():
+        found = stale_days(
+            frame(spark, COVERAGE, stored), frame(spark, POLLS, polls), frame(spark, FAILED_POLLS, noted),
+            frame(spark, FUNCTION_CONFIGS, configs), DAYS[:2],
+        )  # fmt: skip
         assert {r["date"] for r in rows_of(found)} == expected, case

@@ -8,6 +8,7 @@ from transforms.schemas.leases import FUNCTION_CONFIGS, INTERFACES, IP_LEASES
 from transforms.schemas.sightings import FUNCTION_SIGHTINGS, INTERFACE_SIGHTINGS, LEASE_EVENTS, POLLS
 from transforms.schemas.sources import (
     CLOUDTRAIL_EVENTS,
+    FAILED_POLLS,
     FLOW_LOGS,
     FUNCTION_METRICS,
     FUNCTION_SNAPSHOTS,
@@ -20,6 +21,7 @@ __all__ = [
     "ALL",
     "CLOUDTRAIL_EVENTS",
     "COVERAGE",
+    "FAILED_POLLS",
     "FLOW_LOGS",
     "FUNCTION_ACTIVITY_HOURLY",
     "FUNCTION_BASELINES",
@@ -48,6 +50,7 @@ ALL: tuple[Table, ...] = (
     INTERFACE_SNAPSHOTS,
     FUNCTION_SNAPSHOTS,
     FUNCTION_METRICS,
+    FAILED_POLLS,
     REJECTED_RECORDS,
     INGESTED_FILES,
     POLLS,

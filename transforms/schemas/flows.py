@@ -144,6 +144,15 @@ COVERAGE = Table(
         ),
         ("function_polls", "bigint", _ACCOUNTS + "answers of ListFunctions that list everything"),
         ("function_polls_missed", "bigint", _ACCOUNTS + "estimate, likewise"),
+        (
+            "interface_polls_failed",
+            "bigint",
+            _ACCOUNTS + "polls of interfaces that AWS did not answer: denied, throttled …; also where the account "
+            "could not be entered",
+        ),
+        ("function_polls_failed", "bigint", _ACCOUNTS + "polls of functions, or of the state of those just changed"),
+        ("metric_polls_failed", "bigint", _ACCOUNTS + "polls of functions' metrics"),
+        ("last_poll_error", "string", _ACCOUNTS + "AWS's code of the day's last failure; NULL: none failed"),
         ("unleased_interfaces", "bigint", _ACCOUNTS + "Lambda interfaces with unknown_conversations"),
     ),
 )

@@ -188,6 +188,24 @@ FUNCTION_SNAPSHOTS = Table(
     ),
 )
 
+FAILED_POLLS = Table(
+    name="failed_polls",
+    job="ingest",
+    key=("source_file", "source_line"),
+    partition_by="date",
+    doc="One poll that AWS did not answer, as `leasehold collect` noted it.",
+    schema=columns(
+        ("account_id", "string", "account that was polled"),
+        ("region", "string", ""),
+        ("operation", "string", "what failed: describe_network_interfaces, …; assume_role: all of the account's polls"),
+        ("polled_at", "timestamp", "when it failed; NULL = the file does not say"),
+        ("error_code", "string", "AWS's, else the kind of error"),
+        ("error_message", "string", "what AWS said of it; secrets redacted"),
+        *_SOURCE,
+        ("date", "date", "of polled_at; 1970-01-01 without one"),
+    ),
+)
+
 FUNCTION_METRICS = Table(
     name="function_metrics",
     job="ingest",

@@ -106,10 +106,7 @@ def test_one_account_is_denied_and_one_throttled_and_the_third_is_stored(aws: Aw
         metrics = {(OWN, "eu-west-1"), (THIRD, "eu-west-1")}  # elsewhere there are no functions
         whole = metrics if operation == "get_metric_data" else {(a, r) for a in (OWN, THIRD) for r in REGIONS}
         assert places == whole - ({(THIRD, "eu-west-1")} if operation == "describe_network_interfaces" else set())
-    noted = {
-        (e["account_id"], e["region"], e["operation"], e["error"]["code"])
-        for e in map(envelope, files(tmp_path, "failed_polls"))
-    }
+    noted = {(r["account_id"], r["region"], r["operation"], r["error_code"]) for r in read(tmp_path, "failed_polls")}
     assert noted == {
         (SECOND, "eu-central-1", "assume_role", "AccessDenied"),
         (SECOND, "eu-west-1", "assume_role", "AccessDenied"),
@@ -167,7 +164,7 @@ def test_the_readers_take_what_is_stored(aws: Aws, tmp_path: Path) -> None:
 
     [flow_logs] = map(envelope, files(tmp_path, "describe_flow_logs"))
     assert flow_logs["responses"][0]["FlowLogs"][0]["ResourceId"] == vpc
-    # The readers pass over it, and over failures, instead of taking it for something else.
+    # The readers pass over it instead of taking it for something else.
     path = files(tmp_path, "describe_flow_logs")[0]
     assert classify(str(path), str(path.relative_to(tmp_path)))[0] is None
 

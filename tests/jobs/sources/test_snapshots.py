@@ -260,3 +260,49 @@ def test_a_vanished_file_costs_only_itself(tmp_path: Path) -> None:
     files = [(str(tmp_path / name), Receipt(name)) for name in ("gone", "there")]
     assert [batch.num_rows for batch in read_snapshots(INTERFACES, files)] == [1]
     assert [receipt.outcome for _, receipt in files] == ["unreadable", "read"]
+
+
+def _failed(**around: Any) -> bytes:
+    error = {"code": "AccessDenied", "message": "no", "advice": "Allow it"}
+    whole = {"operation": "list_functions", "account_id": "123456789012", "region": "eu-west-1", "error": error}
+    return json.dumps({"polled_at": "2026-03-02T10:00:00Z", "request": {}, "responses": [], **whole, **around}).encode()
+
+
+def test_a_poll_that_failed(tmp_path: Path) -> None:
+    [row], receipt = snapshots("failed_polls", tmp_path, _failed())
+    assert row == {
+        "account_id": "123456789012", "region": "eu-west-1", "operation": "list_functions", "polled_at": _LATER,
+        "error_code": "AccessDenied", "error_message": "no", "source_file": "poll.json", "source_line": 1,
+        "date": date(2026, 3, 2),
+    }  # fmt: skip
+    assert (receipt.min_time, receipt.max_time, receipt.reason) == (_LATER, _LATER, None)
+    [undated], receipt = snapshots("failed_polls", tmp_path, _failed(polled_at=None))
+    assert (undated["polled_at"], undated["date"]) == (None, date(1970, 1, 1)) and receipt.min_time is None
+    secret = "denied with key AKIAIOSFODNN7EXAMPLE " + "x" * 5_000
+    [leaked], _ = snapshots("failed_polls", tmp_path, _failed(error={"code": "A", "message": secret}))
+    assert "AKIA" not in leaked["error_message"] and len(leaked["error_message"]) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("around", "reason"),
+    [
+        ({"error": None}, "not an item of error: it is no object but NoneType"),
+        ({"error": "AccessDenied"}, "not an item of error: it is no object but str"),
+        ({"error": {"message": "no"}}, "not an item of error: code is missing"),
+        ({"error": {"code": 7}}, "not an item of error: code is empty"),
+        ({"operation": ""}, "not an item of error: operation is empty"),
+        ({"operation": "a\ud800"}, "not an item of error: operation is no string: "),
+        ({"region": 7}, "region is no string: '7'"),
+    ],
+)
+def test_a_poll_that_failed_oddly(tmp_path: Path, around: Any, reason: str) -> None:
+    rows, receipt = snapshots("failed_polls", tmp_path, _failed(**around))
+    assert rows == []
+    [(line, said)] = faults(receipt)
+    assert line == 1 and said.startswith(reason)
+
+
+def test_no_word_of_a_failure(tmp_path: Path) -> None:
+    for content in (b"7", b"{}", b'{"responses": []}'):
+        rows, receipt = snapshots("failed_polls", tmp_path, content)
+        assert rows == [] and faults(receipt) == [(1, "`error` is missing")]
