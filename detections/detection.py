@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 
@@ -16,17 +16,23 @@ class Detection:
     """also the module's name"""
     title: str
     severity: str
-    """low, medium or high"""
+    """low, medium or high; an observation may say otherwise"""
     technique: str
     """ATT&CK technique"""
     attack_version: str
     tables: tuple[str, ...]
-    """the tables it reads"""
+    """the tables it reads, which are also the names of its function's parameters"""
     history_days: int
-    """days of history without which it stays silent"""
+    """so many days before the judged ones it wants of these tables"""
     false_positives: tuple[str, ...]
     blind_spots: tuple[str, ...]
     runbook: tuple[str, ...]
     """what to do, in steps that name columns and time windows"""
-    detect: Callable[[DataFrame, DataFrame], DataFrame]
-    """(judged sightings, expected peers) → `observations`"""
+    detect: Callable[..., DataFrame]
+    """detect(days, <a DataFrame for each of tables, by name>, <parameters, by name>) → columns of `observations`.
+
+    `days` are the judged dates. Of a table with dates it gets the rows from `history_days` before the first
+    of them to the last. What it returns of other days is dropped, and columns that it leaves out are NULL.
+    """
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    """what the settings may change (`detections: {<id>: {<parameter>: …}}`), with the defaults"""

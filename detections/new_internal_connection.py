@@ -1,14 +1,19 @@
 """A function talks to an internal resource that it never talked to."""
 
+from collections.abc import Sequence
+from datetime import date
+
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from detections.connections import new_connections
 from detections.detection import Detection
 
 
-def detect(judged: DataFrame, expected: DataFrame) -> DataFrame:
-    """`observations` of new internal peers."""
-    return new_connections(judged, expected, "new_internal_connection", internal=True)
+def detect(days: Sequence[date], novelties: DataFrame) -> DataFrame:
+    """Observations of new internal peers."""
+    del days  # novelties are judged day by day
+    return new_connections(novelties, F.col("peer_internal") & ~F.col("other_port"), "for the first time")
 
 
 DETECTION = Detection(
@@ -17,8 +22,8 @@ DETECTION = Detection(
     severity="high",
     technique="T1046 Network Service Discovery",
     attack_version="19",
-    tables=("function_activity_hourly", "function_baselines"),
-    history_days=7,
+    tables=("novelties",),
+    history_days=0,
     false_positives=(
         "A deployment that added a dependency: look for UpdateFunctionCode in cloudtrail_events in the hour before.",
         "A database that failed over to an address which no snapshot has named yet.",

@@ -14,6 +14,7 @@ from jobs import conditions
 from jobs.errors import LeaseholdError
 from jobs.show import SEVERITY_STYLES, Row, as_json, days, facts, safe, table
 from jobs.storage import Lake
+from transforms.behaviours import label
 from transforms.schemas import ALERTS, FLOW_LOGS, FUNCTION_BASELINES, FUNCTION_FLOWS
 
 _SHOWN = 20
@@ -62,20 +63,23 @@ def explain(lake: Lake, console: Console, prefix: str) -> None:
         [
             ("alert", alert["alert_id"]),
             ("functions", alert["functions"]),
-            ("peer", f"{alert['peer_name']} ({alert['peer_kind']}), {alert['peer_addr']} port {alert['peer_port']}"),
+            *_about(alert),
             ("opened", alert["opened_at"]),
             ("last seen", alert["updated_at"]),
             ("closed", alert["closed_at"]),
-            ("seen", f"{alert['conversations']} conversations on {alert['days']} days, "
-                     f"{alert['bytes_out']:,} bytes sent, {alert['bytes_in']:,} received"),
+            ("seen", _seen(alert)),
             ("baseline", f"{days(alert['baseline_from'], alert['baseline_to'])}, {alert['baseline_days']} active days"),
-            ("technique", f"{alert['technique']} (ATT&CK v{detection.attack_version})"),
+            ("change before", alert["change"]),
+            ("technique", f"{alert['technique']} (ATT&CK v{alert['attack_version']})"),
         ],
     )  # fmt: skip
     console.print(_baseline_table(lake, alert))
-    evidence = _evidence(lake, alert)
-    console.print(_evidence_table(evidence))
-    console.print(_record_table(lake, evidence[0]) if evidence else "")
+    if alert["evidence_table"] == FUNCTION_FLOWS.name:
+        evidence = _evidence(lake, alert)
+        console.print(_evidence_table(evidence))
+        console.print(_record_table(lake, evidence[0]) if evidence else "")
+    elif alert["evidence"]:
+        facts(console, [("evidence", f"{alert['evidence']} in {alert['evidence_table']}")])
     for title, lines in (
         ("What to do", [f"{n}. {step}" for n, step in enumerate(detection.runbook, 1)]),
         ("How it can be a false alarm", [f"- {line}" for line in detection.false_positives]),
@@ -95,8 +99,22 @@ def _find(lake: Lake, prefix: str) -> Row:
     return dict(found[0])
 
 
+def _about(alert: Row) -> list[tuple[str, str]]:
+    """What the alert is about: a peer, or whatever its subject says."""
+    if alert["peer_name"] is None:
+        return [("about", alert["subject"])]
+    return [("peer", f"{alert['peer_name']} ({alert['peer_kind']}), {alert['peer_addr']} port {alert['peer_port']}")]
+
+
+def _seen(alert: Row) -> str:
+    said = f"{alert['events'] or 0:,} times on {alert['days']} days"
+    if alert["bytes_out"] is None:
+        return said
+    return f"{said}, {alert['bytes_out']:,} bytes sent, {alert['bytes_in'] or 0:,} received"
+
+
 def _names(alert: Row) -> list[str]:
-    return str(alert["functions"]).split(", ")
+    return str(alert["functions"] or "").split(", ")
 
 
 def _baseline_table(lake: Lake, alert: Row) -> Table:
@@ -108,18 +126,18 @@ def _baseline_table(lake: Lake, alert: Row) -> Table:
         lake.read(FUNCTION_BASELINES)
         .where(day)
         .where(scope & F.col("function_name").isin(_names(alert)))
-        .orderBy("function_name", F.col("days_seen").desc(), "peer_name", "peer_port")
+        .withColumn("label", label())
+        .orderBy("function_name", "behaviour", F.col("days_seen").desc(), "thing")
         .limit(_SHOWN)
         .toArrow()
         .to_pylist()
     )
-    columns = ("function", "peer", "kind", "port", "days seen", "first", "last", "status")
+    columns = ("function", "what", "which", "days seen", "first", "last", "status")
     cells = [
         (
             r["function_name"],
-            r["peer_name"],
-            r["peer_kind"],
-            r["peer_port"],
+            r["behaviour"],
+            r["label"],
             r["days_seen"],
             r["first_seen"],
             r["last_seen"],

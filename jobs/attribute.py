@@ -13,6 +13,7 @@ from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms import attribution
+from transforms.behaviours import PEER
 from transforms.candidates import in_time
 from transforms.conversations import conversations
 from transforms.schemas import (
@@ -53,7 +54,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
 
     attributed = lake.read(FUNCTION_FLOWS)
     activity = attribution.hourly_activity(attributed.where(within))
-    lake.replace(FUNCTION_ACTIVITY_HOURLY, conditions.in_spans("hour", parts), activity)
+    lake.replace(FUNCTION_ACTIVITY_HOURLY, f"({conditions.in_spans('hour', parts)}) AND behaviour = '{PEER}'", activity)
     progress(2, 3)
 
     cover(lake, {hour.date() for hour in wanted})

@@ -69,7 +69,7 @@ def run(
     engine: EngineName = None,
     master: Master = None,
 ) -> None:
-    """Run the jobs over a window: ingest, leases, evidence, attribute, baseline, detect.
+    """Run the jobs over a window: ingest, leases, evidence, attribute, behave, baseline, detect.
 
     Running a window again gives the same tables; so does running it after a crash.
     """

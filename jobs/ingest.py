@@ -44,10 +44,10 @@ _RECEIPTS = "_receipts"
 # Which time of a record says when it matters, and to which jobs it does.
 _TELLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "vpc_flow_logs": ("start_time", ("attribute",)),
-    "cloudtrail": ("event_time", ("leases", "evidence")),
+    "cloudtrail": ("event_time", ("leases", "evidence", "behave")),
     "describe_network_interfaces": ("polled_at", ("leases",)),
     "list_functions": ("polled_at", ("leases", "evidence")),
-    "get_metric_data": ("minute", ("evidence",)),
+    "get_metric_data": ("minute", ("evidence", "behave")),
     # `cover` looks itself for the days that they change: nothing else follows from them.
     "failed_polls": ("polled_at", ()),
 }

@@ -7,7 +7,10 @@ changed are written.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from conf.settings import Settings
 from jobs import conditions, hours
@@ -15,6 +18,7 @@ from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms import sightings
+from transforms.api_calls import changed_sessions
 from transforms.changes import changed_hours
 from transforms.function_configs import function_configs
 from transforms.interfaces import interfaces
@@ -48,7 +52,9 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     shown = interfaces(lake.read(INTERFACE_SIGHTINGS), of_interfaces, events)
     lake.replace_changed(INTERFACES, lake.staged(INTERFACES, shown))
     listed = function_configs(lake.read(FUNCTION_SIGHTINGS), of_functions, events)
-    lake.replace_changed(FUNCTION_CONFIGS, lake.staged(FUNCTION_CONFIGS, listed))
+    known = lake.staged(FUNCTION_CONFIGS, listed)
+    hours.reopen(lake, "behave", _with_sessions_of(lake, changed_sessions(lake.read(FUNCTION_CONFIGS), known)))
+    lake.replace_changed(FUNCTION_CONFIGS, known)
     progress(2, 3)
     after = lake.staged(IP_LEASES, ip_leases(lake.read(INTERFACES), lake.read(FUNCTION_CONFIGS)))
     changed = []
@@ -60,6 +66,17 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     hours.close(lake, "leases", queued)
     progress(3, 3)
     return f"{len(days):,} days of sightings, {len(changed):,} hours with changed leases"
+
+
+def _with_sessions_of(lake: Lake, functions: DataFrame) -> list[datetime]:
+    """The hours with API calls of role sessions that are taken for these functions'."""
+    named = functions.toArrow()
+    if not named.num_rows:
+        return []
+    keys = lake.spark.createDataFrame(named)
+    calls = lake.read(CLOUDTRAIL_EVENTS).where("session_name IS NOT NULL AND in_scope_of_arn IS NULL")
+    spoken = calls.join(keys, ["session_name", "role_arn"], "left_semi")
+    return hours.collect_hours(spoken.select(F.date_trunc("hour", "event_time").alias("hour")))
 
 
 def _see(lake: Lake, days: list[date]) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from conf.settings import Settings
-from jobs import attribute, baseline, detect, evidence, ingest, leases
+from jobs import attribute, baseline, behave, detect, evidence, ingest, leases
 from jobs.errors import LeaseholdError
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
@@ -29,6 +29,7 @@ JOBS: dict[str, Job] = {
     "leases": leases.run,
     "evidence": evidence.run,
     "attribute": attribute.run,
+    "behave": behave.run,
     "baseline": baseline.run,
     "detect": detect.run,
 }

@@ -169,6 +169,7 @@ def next_baseline(
     kept = [r for r in rows.values() if (day + timedelta(days=1) - r["last_seen"]).days <= settings[1]]
     for row in kept:
         counts = [r["days_seen"] for r in kept if r["function"] == row["function"] and r["status"] == "normal"]
+        row["thing_days"] = sum(counts)
         row["unseen_mass"] = round(counts.count(1) / sum(counts), 6) if counts else 1.0
         row["learned_from"], row["days_learned"] = functions[row["function"]]
         row["strangers_per_day"] = round(counts.count(1) / max(1, min(row["days_learned"], settings[1])), 6)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from transforms.behaviours import PEER, peer_thing
 from transforms.candidates import candidates
 from transforms.conversations import CONNECTION
 from transforms.peers import KnownNetwork, name_peers
@@ -82,7 +83,7 @@ def hourly_activity(function_flows: DataFrame) -> DataFrame:
         .agg(
             # One name may stand for addresses on both sides: then it is internal.
             F.max(F.col("peer_internal").cast("int")).alias("internal"),
-            F.count(F.lit(1)).alias("conversations"),
+            F.count(F.lit(1)).alias("events"),
             F.sum("bytes_out").alias("bytes_out"),
             F.sum("bytes_in").alias("bytes_in"),
             F.max("window_start").alias("last_time"),
@@ -90,9 +91,11 @@ def hourly_activity(function_flows: DataFrame) -> DataFrame:
         )
         .withColumns(
             {
+                "behaviour": F.lit(PEER),
+                "thing": peer_thing(),
                 "peer_internal": F.col("internal") == 1,
                 "first_time": F.col("first.window_start"),
-                "first_conversation_id": F.col("first.conversation_id"),
+                "first_evidence": F.col("first.conversation_id"),
                 "first_peer_addr": F.col("first.peer_addr"),
                 "first_local_addr": F.col("first.local_addr"),
             }

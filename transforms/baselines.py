@@ -8,14 +8,22 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from transforms.behaviours import API_CALL, API_ERROR, label
+
 MIN_ACTIVE_DAYS = 3
 """Fewer days with traffic than this say nothing about how a function spreads its attention."""
 
 _FUNCTION = ("account_id", "region", "function_name")
-PEER = ("peer_kind", "peer_name", "peer_port", "protocol")
-"""What makes a peer: the same thing on another port, or by another protocol, is another peer."""
+THING = ("behaviour", "thing")
+"""What is new or normal; see `transforms.behaviours`."""
 
-_STATS = ("learned_from", "days_learned", "unseen_mass", "strangers_per_day")
+PEER_COLUMNS = ("peer_kind", "peer_name", "peer_port", "protocol")
+"""Of a peer the thing again, to be read: the same for the same thing, NULL for others."""
+
+# Each sort of behaviour is learned for itself: who meets strangers daily may still call one API only.
+_SORT = (*_FUNCTION, "behaviour")
+_RATES = ("unseen_mass", "strangers_per_day")
+_STATS = ("learned_from", "days_learned", "thing_days", *_RATES)
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,15 @@ class Learning:
 
 
 def daily_sightings(activity: DataFrame) -> DataFrame:
-    """`function_activity_hourly` by day: who was met, by which set of candidates."""
-    first = F.min(F.struct("first_time", "first_conversation_id", "first_peer_addr", "first_local_addr"))
+    """`function_activity_hourly` by day: who was met and what was called, by which set of candidates."""
+    first = F.min(F.struct("first_time", "first_evidence", "first_peer_addr", "first_local_addr"))
     return (
-        activity.groupBy(*_FUNCTION, "candidates", *PEER, "date")
+        activity.groupBy(*_FUNCTION, "candidates", *THING, "date")
         .agg(
+            *[F.max(column).alias(column) for column in PEER_COLUMNS],
             # Internal if it was in any hour: one name may stand for addresses on both sides.
             F.max(F.col("peer_internal").cast("int")).alias("internal"),
-            F.sum("conversations").alias("conversations"),
+            F.sum("events").alias("events"),
             F.sum("bytes_out").alias("bytes_out"),
             F.sum("bytes_in").alias("bytes_in"),
             F.max("last_time").alias("last_time"),
@@ -53,7 +62,7 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
 
     Several functions that share an interface are judged as a set, because nobody knows which of them spoke:
 
-    - `explained`: the peer is normal for one of the candidates;
+    - `explained`: the thing is normal for one of the candidates;
     - `flagged`: it was new before, and has not become normal by going on;
     - `novel`: it is new, and every candidate is known well enough to say so: at least `min_history_days`
       since its first day, at least three active days, a Good-Turing unseen mass (singletons ÷ peer-days)
@@ -61,15 +70,31 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     - `learning`: it is new, but so is a candidate, or one meets strangers all the time.
 
     f has met two peers on each of 8 days: unseen mass 0, so a third is novel. h has met 20 peers on 8 days,
-    12 of them once, 100 peer-days in all: unseen mass 0.12, so that a new one says little: learning.
+    12 of them once, 100 peer-days in all: unseen mass 0.12, so that a new one says little: learning. Who was never
+    refused an API is known as well as the APIs it calls: its first refusal is novel.
 
     Adds own_status, ready (this function is known well enough), the function's statistics, and verdict.
     """
-    known = baselines.select(F.col("as_of_date").alias("date"), *_FUNCTION, *PEER, F.col("status").alias("own_status"))
-    stats = baselines.select(F.col("as_of_date").alias("date"), *_FUNCTION, *_STATS).distinct()
-    joined = sightings.join(known, ["date", *_FUNCTION, *PEER], "left").join(stats, ["date", *_FUNCTION], "left")
+    known = baselines.select(F.col("as_of_date").alias("date"), *_FUNCTION, *THING, F.col("status").alias("own_status"))
+    stats = baselines.select(F.col("as_of_date").alias("date"), *_SORT, *_STATS).distinct()
+    callers = stats.where(F.col("behaviour") == API_CALL).select(
+        "date", *_FUNCTION, F.col("learned_from").alias("calls_from"), F.col("days_learned").alias("days_calling")
+    )
+    joined = (
+        sightings.join(known, ["date", *_FUNCTION, *THING], "left")
+        .join(stats, ["date", *_SORT], "left")
+        .join(callers, ["date", *_FUNCTION], "left")
+    )
+    refused = (F.col("behaviour") == API_ERROR) & F.col("calls_from").isNotNull()
+    joined = joined.withColumns(
+        {
+            "learned_from": F.when(refused, F.col("calls_from")).otherwise(F.col("learned_from")),
+            "days_learned": F.when(refused, F.col("days_calling")).otherwise(F.col("days_learned")),
+            **{name: F.when(refused, F.coalesce(name, F.lit(0.0))).otherwise(F.col(name)) for name in _RATES},
+        }
+    ).drop("calls_from", "days_calling")
     joined = joined.withColumn("ready", F.coalesce(_known_well(learning), F.lit(False)))
-    together = Window.partitionBy("date", "account_id", "region", "candidates", *PEER)
+    together = Window.partitionBy("date", "account_id", "region", "candidates", *THING)
 
     def any_is(status: str) -> Column:
         return F.max(F.coalesce((F.col("own_status") == status).cast("int"), F.lit(0))).over(together) == 1
@@ -99,22 +124,23 @@ def next_baseline(baseline: DataFrame, judged: DataFrame, day: date, learning: L
     own = F.coalesce(F.col("own_status") == "normal", F.lit(False))
     met = (
         judged.where(flagged | own | ~F.col("ready"))
-        .groupBy(*_FUNCTION, *PEER)
+        .groupBy(*_FUNCTION, *THING)
         .agg(
+            *[F.max(column).alias(f"met_{column}") for column in PEER_COLUMNS],
             F.max(F.col("peer_internal").cast("int")).alias("met_internal"),
             # Once flagged on a day, whatever another set of candidates makes of it.
             F.max(flagged.cast("int")).alias("met_flagged"),
         )
     )
     today = F.lit(day.isoformat()).cast("date")
-    peers = baseline.select(*_FUNCTION, *PEER, "peer_internal", "first_seen", "last_seen", "days_seen", "status").join(
-        met, [*_FUNCTION, *PEER], "full"
-    )
+    kept = (*_FUNCTION, *THING, *PEER_COLUMNS, "peer_internal", "first_seen", "last_seen", "days_seen", "status")
+    things = baseline.select(*kept).join(met, [*_FUNCTION, *THING], "full")
     seen_today = F.col("met_flagged").isNotNull()
     oldest = (day + timedelta(days=1) - timedelta(days=learning.memory_days)).isoformat()
-    peers = peers.select(
+    things = things.select(
         *_FUNCTION,
-        *PEER,
+        *THING,
+        *[F.coalesce(column, f"met_{column}").alias(column) for column in PEER_COLUMNS],
         F.coalesce(F.col("met_internal") == 1, F.col("peer_internal")).alias("peer_internal"),
         F.coalesce("first_seen", today).alias("first_seen"),
         F.when(seen_today, today).otherwise(F.col("last_seen")).alias("last_seen"),
@@ -122,55 +148,36 @@ def next_baseline(baseline: DataFrame, judged: DataFrame, day: date, learning: L
         F.coalesce("status", F.when(F.col("met_flagged") == 1, "flagged").otherwise("normal")).alias("status"),
     ).where(F.col("last_seen") >= F.lit(oldest).cast("date"))
 
-    before = baseline.select(*_FUNCTION, "learned_from", "days_learned").distinct()
-    active = judged.select(*_FUNCTION).distinct().withColumn("active", F.lit(1))
-    functions = before.join(active, list(_FUNCTION), "full").select(
-        *_FUNCTION,
+    before = baseline.select(*_SORT, "learned_from", "days_learned").distinct()
+    active = judged.select(*_SORT).distinct().withColumn("active", F.lit(1))
+    functions = before.join(active, list(_SORT), "full").select(
+        *_SORT,
         F.coalesce("learned_from", today).alias("learned_from"),
         (F.coalesce("days_learned", F.lit(0)) + F.coalesce("active", F.lit(0))).cast("bigint").alias("days_learned"),
     )
-    of_function = Window.partitionBy(*_FUNCTION)
+    of_sort = Window.partitionBy(*_SORT)
     normal_days = F.when(F.col("status") == "normal", F.col("days_seen")).otherwise(0)
-    once, peer_days = F.sum((normal_days == 1).cast("int")).over(of_function), F.sum(normal_days).over(of_function)
-    unseen = F.when(F.col("peer_days") > 0, F.round(F.col("once") / F.col("peer_days"), 6)).otherwise(F.lit(1.0))
+    once, thing_days = F.sum((normal_days == 1).cast("int")).over(of_sort), F.sum(normal_days).over(of_sort)
+    unseen = F.when(F.col("thing_days") > 0, F.round(F.col("once") / F.col("thing_days"), 6)).otherwise(F.lit(1.0))
     # Singletons are counted over the memory, so days are, too.
     days = F.greatest(F.least(F.col("days_learned"), F.lit(learning.memory_days)), F.lit(1))
     strangers = F.round(F.col("once") / days, 6)
     return (
-        peers.withColumns({"once": once, "peer_days": peer_days})
-        .join(functions, list(_FUNCTION), "inner")
+        things.withColumns({"once": once, "thing_days": thing_days})
+        .join(functions, list(_SORT), "inner")
         .withColumns({"unseen_mass": unseen, "strangers_per_day": strangers, "as_of_date": F.date_add(today, 1)})
     )
 
 
-def expected_peers(baselines: DataFrame) -> DataFrame:
-    """Per date, function and side (internal or external): the normal peers, as `name (kind, port 443)`, sorted."""
+def expected(baselines: DataFrame) -> DataFrame:
+    """Per date, function, sort of behaviour and side (peer_internal): what is normal, in words, sorted.
+
+    Adds `normal`, an array: `orders-db (rds, port 5432)`, `s3:GetObject`.
+    """
     return (
         baselines.where(F.col("status") == "normal")
-        .groupBy(F.col("as_of_date").alias("date"), *_FUNCTION, "peer_internal")
-        .agg(F.array_sort(F.collect_set(peer_label())).alias("normal_peers"))
-    )
-
-
-def peer_label() -> Column:
-    """A peer in words, from the columns PEER: `orders-db (rds, port 5432)`, `192.0.2.1 (port 53/udp)`."""
-    kind = F.when(F.col("peer_kind") == "address", "").otherwise(F.concat(kind_in_words(), F.lit(", ")))
-    return F.concat("peer_name", F.lit(" ("), kind, service_in_words(), F.lit(")"))
-
-
-def kind_in_words() -> Column:
-    """`vpc_endpoint` → `vpc endpoint`"""
-    return F.translate("peer_kind", "_", " ")
-
-
-def service_in_words() -> Column:
-    """`port 5432`, `port 53/udp`, `icmp`, `protocol 47`"""
-    port, protocol = F.col("peer_port").cast("string"), F.col("protocol")
-    return (
-        F.when(protocol == 6, F.concat(F.lit("port "), port))
-        .when(protocol == 17, F.concat(F.lit("port "), port, F.lit("/udp")))
-        .when(protocol.isin(1, 58), "icmp")
-        .otherwise(F.concat(F.lit("protocol "), protocol.cast("string")))
+        .groupBy(F.col("as_of_date").alias("date"), *_SORT, "peer_internal")
+        .agg(F.array_sort(F.collect_set(label())).alias("normal"))
     )
 
 

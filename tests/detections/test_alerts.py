@@ -36,18 +36,21 @@ def observation(**overrides: Any) -> Row:
         "protocol": 6,
         "first_time": morning,
         "last_time": morning + timedelta(minutes=5),
-        "conversations": 4,
+        "events": 4,
         "bytes_out": 100,
         "bytes_in": 900,
         "peer_addr": "10.0.1.60",
         "local_addr": "10.0.1.101",
         "evidence": "c1",
         "expected": "orders-db (rds, port 5432); secrets-endpoint (vpc endpoint, port 443)",
-        "expected_peers": 2,
         "baseline_from": date(2026, 2, 1),
         "baseline_to": day,
         "baseline_days": 39,
-        "unseen_mass": 0.0,
+        "subject": "6|22|ec2|payroll-01",
+        "severity": "high",
+        "surprise": 2.1,
+        "summary": "RDSQueryLogger talked to payroll-01 (ec2, 10.0.1.60) on port 22 for the first time.",
+        "evidence_table": "function_flows",
         "date": day,
     }
     return row | overrides
@@ -64,7 +67,7 @@ def test_the_life_of_an_alert(spark: SparkSession) -> None:
     found = {r["opened_at"].day: r for r in made(spark, [observation(date=d) for d in days], at("20T0:00"))}
     assert set(found) == {3, 13}
     first = found[3]
-    assert (first["days"], first["conversations"], first["bytes_in"]) == (2, 8, 1800)
+    assert (first["days"], first["events"], first["bytes_in"]) == (2, 8, 1800)
     assert (first["updated_at"], first["status"], first["closed_at"]) == (at("5T6:05"), "closed", at("13T0:00"))
     assert (found[13]["status"], found[13]["closed_at"]) == ("open", None)
     assert first["alert_id"] != found[13]["alert_id"] and len(first["alert_id"]) == 16
@@ -83,79 +86,15 @@ def test_ids_do_not_move(spark: SparkSession) -> None:
     """The id of what was opened stays, whatever comes later or beside it, in whatever order; it is known here."""
     one = observation()
     beside = [observation(**{key: value}) for key, value in (
-        ("functions", "g"), ("peer_name", "x"), ("peer_port", 23), ("protocol", 17), ("account_id", "2"),
-        ("region", "us-east-1"), ("peer_kind", "rds"), ("detection_id", "no_longer_there"),
+        ("functions", "g"), ("subject", "x"), ("account_id", "2"), ("region", "us-east-1"),
+        ("detection_id", "no_longer_there"), ("functions", None),
     )]  # fmt: skip
     alone = made(spark, [one], at("6T0:00"))[0]
     later = {r["alert_id"]: r for r in made(spark, [*beside, observation(date=TODAY + DAY), one], at("20T0:00"))}
-    assert alone["alert_id"] in later and len(later) == 9
-    assert alone["alert_id"] == "0f1c22859e982ed8"
+    assert alone["alert_id"] in later and len(later) == 7
+    assert alone["alert_id"] == "e1b522f917061a8c"
     unknown = next(r for r in later.values() if r["detection_id"] == "no_longer_there")
-    assert (unknown["title"], unknown["severity"]) == (None, None) and unknown["summary"]
-
-
-def test_sentences(spark: SparkSession) -> None:
-    """What each sort of alert says."""
-    outside = {"peer_internal": False, "expected": "S3 (aws service, port 443)", "expected_peers": 1}
-    shared = "CartService, PriceSync, StockCheck"
-    known = "In 39 active days since 2026-02-01"
-    databases = "internal peers were: orders-db (rds, port 5432); secrets-endpoint (vpc endpoint, port 443)."
-    cases: dict[str, tuple[Row, str]] = {
-        "a resource": (
-            {},
-            "RDSQueryLogger talked to payroll-01 (ec2, 10.0.1.60) on port 22 for the first time. "
-            f"{known} its {databases}",
-        ),
-        "a shared interface": (
-            {"functions": shared},
-            f"One of {shared} (they share an interface) talked to payroll-01 (ec2, 10.0.1.60) on port 22 "
-            f"for the first time. {known} their {databases}",
-        ),
-        "no answer": (
-            {"bytes_in": 0},
-            "RDSQueryLogger tried to reach payroll-01 (ec2, 10.0.1.60) on port 22 "
-            "for the first time, without an answer. "
-            f"{known} its {databases}",
-        ),
-        "a resource without a name": (
-            {"peer_kind": "rds", "peer_name": "eni-0abc", "peer_port": 5432},
-            "RDSQueryLogger talked to eni-0abc (rds, 10.0.1.60) on port 5432 for the first time. "
-            f"{known} its {databases}",
-        ),
-        "a bare address": (
-            outside | {"peer_kind": "address", "peer_name": "192.0.2.66", "peer_addr": "192.0.2.66", "peer_port": 443},
-            "RDSQueryLogger talked to 192.0.2.66 on port 443 for the first time. "
-            f"{known} its external peers were: S3 (aws service, port 443).",
-        ),
-        "an AWS service": (
-            outside | {"peer_kind": "aws_service", "peer_name": "EC2", "peer_addr": "192.0.2.9", "peer_port": 443},
-            "RDSQueryLogger talked to the AWS service EC2 (192.0.2.9) on port 443 for the first time. "
-            f"{known} its external peers were: S3 (aws service, port 443).",
-        ),
-        "a known network": (
-            outside | {"peer_kind": "network", "peer_name": "mail", "peer_addr": "198.51.100.9", "protocol": 17},
-            "RDSQueryLogger talked to mail (network, 198.51.100.9) on port 22/udp for the first time. "
-            f"{known} its external peers were: S3 (aws service, port 443).",
-        ),
-        "ICMP": (
-            {"protocol": 1, "peer_port": 0, "peer_kind": "load_balancer"},
-            "RDSQueryLogger talked to payroll-01 (load balancer, 10.0.1.60) by icmp for the first time. "
-            f"{known} its {databases}",
-        ),
-        "no peers of the sort so far": (
-            {"expected": "none", "expected_peers": 0},
-            "RDSQueryLogger talked to payroll-01 (ec2, 10.0.1.60) on port 22 for the first time. "
-            f"{known} its internal peers were: none at all.",
-        ),
-        "the first hours": (
-            {"baseline_days": None, "baseline_from": None},
-            "RDSQueryLogger talked to payroll-01 (ec2, 10.0.1.60) on port 22 for the first time. "
-            "Nothing is known of it from before.",
-        ),
-    }
-    rows = [observation(account_id=name, **overrides) for name, (overrides, _) in cases.items()]
-    found = {r["account_id"]: r["summary"] for r in made(spark, rows, at("6T0:00"))}
-    assert found == {name: sentence for name, (_, sentence) in cases.items()}
+    assert (unknown["title"], unknown["technique"]) == (None, None) and unknown["summary"]
 
 
 def test_thousands_of_histories(spark: SparkSession) -> None:

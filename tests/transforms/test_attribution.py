@@ -201,7 +201,7 @@ def test_hourly_activity(spark: SparkSession) -> None:
     told = frame(spark, INVOCATION_EVIDENCE, [])
     flows = attribution.attribute(conversations(logs, leases), leases, told, networks, 60)
     activity = rows_of(FUNCTION_ACTIVITY_HOURLY.conform(attribution.hourly_activity(flows)))
-    assert sorted((r["function_name"], r["hour"], r["peer_internal"], r["conversations"]) for r in activity) == [
+    assert sorted((r["function_name"], r["hour"], r["peer_internal"], r["events"]) for r in activity) == [
         ("f", at("10:00"), True, 2), ("f", at("11:00"), False, 1),
         ("g", at("10:00"), True, 2), ("g", at("11:00"), False, 1),
     ]  # fmt: skip
@@ -212,6 +212,7 @@ def test_hourly_activity(spark: SparkSession) -> None:
         at("10:30"),
     )
     assert first["candidates"] == "f, g" and first["bytes_out"] == 600
+    assert first["behaviour"] == "peer" and first["thing"].startswith("6|")
 
 
 def some_lease(rng: random.Random, case: str, eni: str, address: str, kind: str, name: str | None) -> Row:

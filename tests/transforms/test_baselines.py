@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from tests import flow_oracles
 from tests.rows import ACCOUNT, MONDAY, REGION, Row, at, frame, rows_of
-from transforms.baselines import Learning, daily_sightings, expected_peers, judge, next_baseline
+from transforms.baselines import Learning, daily_sightings, expected, judge, next_baseline
 from transforms.schemas import FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES
 
 TODAY = MONDAY.date()
@@ -30,17 +30,23 @@ def hour(**overrides: Any) -> Row:
         "peer_internal": True,
         "peer_port": 5432,
         "protocol": 6,
-        "conversations": 1,
+        "behaviour": "peer",
+        "events": 1,
         "bytes_out": 300,
         "bytes_in": 900,
         "first_time": at("10:05"),
         "last_time": at("10:05"),
-        "first_conversation_id": "c1",
+        "first_evidence": "c1",
         "first_peer_addr": "10.0.9.9",
         "first_local_addr": "10.0.0.1",
     }
     row |= overrides
-    return row | {"date": row["hour"].date()}
+    return {"thing": thing_of(row)} | row | {"date": row["hour"].date()}
+
+
+def thing_of(row: Row) -> str:
+    """As `transforms.behaviours.peer_thing` makes it."""
+    return f"{row['protocol']}|{row['peer_port']}|{row['peer_kind']}|{row['peer_name']}"
 
 
 def known(**overrides: Any) -> Row:
@@ -50,6 +56,7 @@ def known(**overrides: Any) -> Row:
         "account_id": ACCOUNT,
         "region": REGION,
         "function_name": "f",
+        "behaviour": "peer",
         "peer_kind": "rds",
         "peer_name": "orders-db",
         "peer_internal": True,
@@ -61,20 +68,22 @@ def known(**overrides: Any) -> Row:
         "status": "normal",
         "learned_from": TODAY - 10 * DAY,
         "days_learned": 10,
+        "thing_days": 10,
         "unseen_mass": 0.0,
         "strangers_per_day": 0.0,
     }
-    return row | overrides
+    row |= overrides
+    return {"thing": thing_of(row)} | row
 
 
 def test_a_day_of_hours(spark: SparkSession) -> None:
     """Hours of a day add up; the first conversation is the day's first; one internal hour makes it internal."""
     later = hour(hour=at("11:00"), first_time=at("11:01"), last_time=at("11:30"), peer_internal=False,
-                 first_conversation_id="c2")  # fmt: skip
+                 first_evidence="c2")  # fmt: skip
     tomorrow = hour(hour=at("6T0:00"), first_time=at("6T0:00"), last_time=at("6T0:00"))
     found = rows_of(daily_sightings(frame(spark, FUNCTION_ACTIVITY_HOURLY, [later, tomorrow, hour()])))
     got = [
-        (r["date"].day, r["conversations"], r["bytes_in"], r["first_time"], r["last_time"], r["first_conversation_id"],
+        (r["date"].day, r["events"], r["bytes_in"], r["first_time"], r["last_time"], r["first_evidence"],
          r["peer_internal"])
         for r in found
     ]  # fmt: skip
@@ -129,8 +138,8 @@ def test_expected_peers_in_words(spark: SparkSession) -> None:
         known(peer_kind="aws_service", peer_name="S3", peer_port=443, peer_internal=False),
         known(peer_kind="network", peer_name="a; b", peer_port=0, protocol=47, peer_internal=False),
     ]
-    found = rows_of(expected_peers(frame(spark, FUNCTION_BASELINES, rows)))
-    assert {r["peer_internal"]: r["normal_peers"] for r in found} == {
+    found = rows_of(expected(frame(spark, FUNCTION_BASELINES, rows)))
+    assert {r["peer_internal"]: r["normal"] for r in found} == {
         True: ["orders-db (rds, port 5432)", "vpce-1 (vpc endpoint, port 443)"],
         False: [
             "192.0.2.1 (port 53/udp)", "192.0.2.2 (icmp)", "S3 (aws service, port 443)", "a; b (network, protocol 47)",
@@ -198,6 +207,7 @@ def test_thousands_of_days_against_the_oracle(spark: SparkSession) -> None:
 
 def _as_row(row: Row, account: str, shift: timedelta, as_of: date) -> Row:
     moved = {k: row[k] + shift for k in ("first_seen", "last_seen", "learned_from")}
-    numbers = {k: row[k] for k in ("days_seen", "status", "days_learned", "unseen_mass", "strangers_per_day")}
+    counts = ("days_seen", "status", "days_learned", "thing_days", "unseen_mass", "strangers_per_day")
+    numbers = {k: row[k] for k in counts}
     made = known(account_id=account, function_name=row["function"], peer_name=row["peer"], **moved, **numbers)
     return {name: (made | {"as_of_date": as_of})[name] for name in FUNCTION_BASELINES.schema.names}

@@ -1,8 +1,9 @@
 """The tables' contracts: columns, keys and partitions, each stated once. Everything else is derived from them."""
 
+from transforms.schemas.behaviour import FUNCTION_API_CALLS, FUNCTION_CHANGES, FUNCTION_METRICS_HOURLY
 from transforms.schemas.bookkeeping import INGESTED_FILES, REJECTED_RECORDS, REOPENED_HOURS, RUNS
 from transforms.schemas.evidence import INVOCATION_EVIDENCE
-from transforms.schemas.findings import ALERTS, FUNCTION_BASELINES, OBSERVATIONS
+from transforms.schemas.findings import ALERTS, FUNCTION_BASELINES, NOVELTIES, OBSERVATIONS
 from transforms.schemas.flows import COVERAGE, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS
 from transforms.schemas.leases import FUNCTION_CONFIGS, INTERFACES, IP_LEASES
 from transforms.schemas.sightings import FUNCTION_SIGHTINGS, INTERFACE_SIGHTINGS, LEASE_EVENTS, POLLS
@@ -24,10 +25,13 @@ __all__ = [
     "FAILED_POLLS",
     "FLOW_LOGS",
     "FUNCTION_ACTIVITY_HOURLY",
+    "FUNCTION_API_CALLS",
     "FUNCTION_BASELINES",
+    "FUNCTION_CHANGES",
     "FUNCTION_CONFIGS",
     "FUNCTION_FLOWS",
     "FUNCTION_METRICS",
+    "FUNCTION_METRICS_HOURLY",
     "FUNCTION_SIGHTINGS",
     "FUNCTION_SNAPSHOTS",
     "INGESTED_FILES",
@@ -37,6 +41,7 @@ __all__ = [
     "INVOCATION_EVIDENCE",
     "IP_LEASES",
     "LEASE_EVENTS",
+    "NOVELTIES",
     "OBSERVATIONS",
     "POLLS",
     "REJECTED_RECORDS",
@@ -64,7 +69,11 @@ ALL: tuple[Table, ...] = (
     FUNCTION_FLOWS,
     FUNCTION_ACTIVITY_HOURLY,
     COVERAGE,
+    FUNCTION_API_CALLS,
+    FUNCTION_CHANGES,
+    FUNCTION_METRICS_HOURLY,
     FUNCTION_BASELINES,
+    NOVELTIES,
     OBSERVATIONS,
     ALERTS,
     REOPENED_HOURS,

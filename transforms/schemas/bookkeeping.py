@@ -39,11 +39,11 @@ REJECTED_RECORDS = Table(
 
 REOPENED_HOURS = Table(
     name="reopened_hours",
-    job="ingest, leases, evidence, attribute, baseline",
+    job="ingest, leases, evidence, attribute, behave, baseline",
     key=("job", "hour"),
     doc="A queue: the hours that a job must compute again, because late data or a changed lease touches them.",
     schema=columns(
-        ("job", "string", "who has to work: leases, evidence, attribute, baseline or detect"),
+        ("job", "string", "who has to work: leases, evidence, attribute, behave, baseline or detect"),
         ("hour", "timestamp", "start of the hour (UTC)"),
     ),
 )
@@ -55,7 +55,7 @@ RUNS = Table(
     doc="One job run. The only table that knows the wall clock.",
     schema=columns(
         ("run_id", "string", "random"),
-        ("job", "string", "ingest, leases, evidence, attribute, baseline or detect"),
+        ("job", "string", "ingest, leases, evidence, attribute, behave, baseline or detect"),
         ("window_start", "timestamp", "from (event time, UTC)"),
         ("window_end", "timestamp", "until, exclusive"),
         ("engine", "string", "sail or spark"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
     BooleanType,
@@ -58,6 +59,11 @@ class Table:
         The `select` refuses a missing column, which `to` alone would fill with NULL.
         """
         return frame.select(*self.schema.names).to(self.plain_schema)
+
+    def filled(self, frame: DataFrame) -> DataFrame:
+        """Like `conform`, but columns that the frame lacks are NULL; for rows that need only some of them."""
+        lacking = {f.name: F.lit(None).cast(f.dataType) for f in self.schema.fields if f.name not in frame.columns}
+        return self.conform(frame.withColumns(lacking) if lacking else frame)
 
     @property
     def plain_schema(self) -> StructType:

@@ -1,0 +1,42 @@
+"""A function talks to a peer that it knows, on a port or by a protocol that it never used with it."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from detections.connections import new_connections
+from detections.detection import Detection
+
+
+def detect(days: Sequence[date], novelties: DataFrame) -> DataFrame:
+    """Observations of known peers on new ports."""
+    del days  # novelties are judged day by day
+    return new_connections(novelties, F.col("other_port"), "in this way for the first time")
+
+
+DETECTION = Detection(
+    id="new_port",
+    title="New port or protocol",
+    severity="medium",
+    technique="T1571 Non-Standard Port",
+    attack_version="19",
+    tables=("novelties",),
+    history_days=0,
+    false_positives=(
+        "A release that uses another interface of the same resource: look for UpdateFunctionCode in `change`.",
+        "One network or service name that stands for many machines: name its parts in the settings (`networks`).",
+    ),
+    blind_spots=(
+        "Functions outside a VPC have no flow logs.",
+        "Flow logs without tcp-flags do not always tell which side's port is the service's.",
+        "Anything that is done over a port which is already normal with that peer.",
+    ),
+    runbook=(
+        "Read `summary`: is `peer_port` one by which the peer is administered (22, 3389, 445, 5985)? Then act at once.",
+        "Look for a deployment in `change`; a release that its owner confirms ends it here.",
+        "Compare bytes_out with bytes_in, and read function_flows of that peer_addr from opened_at onward.",
+    ),
+    detect=detect,
+)
