@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from simulator.account import ACCOUNT, GATEWAY_ENDPOINTS, NAT_PUBLIC_ADDRESS, REGION, Function
+from simulator.account import ACCOUNT, GATEWAY_ENDPOINTS, NAT_PUBLIC_ADDRESSES, REGION, Function, vpc_of
 from simulator.cloudtrail_changes import function_events, interface_events, operator_events
 from simulator.cloudtrail_files import Trail, write_trail
 from simulator.cloudtrail_shapes import (
@@ -17,6 +17,7 @@ from simulator.cloudtrail_shapes import (
     Object,
     function_arn,
     in_function,
+    refusal,
     request_of,
     response_of,
     stamp,
@@ -45,17 +46,24 @@ def write_cloudtrail(
     seed: int,
     data_events: bool,
     late_share: float,
+    others: Sequence[Event] = (),
+    stopped: Sequence[tuple[float, float]] = (),
 ) -> Trail:
-    """Write the trail's files below `root`, this share of them late; `start` is in Unix seconds."""
+    """Write the trail's files below `root`, this share of them late; `start` is in Unix seconds.
+
+    `others`: what scenarios add; over the spans of `stopped` the trail takes nothing down.
+    """
     events = [
         *_function_calls(history, api_calls, start),
         *function_events(history, start, seed),
         *interface_events(history, start, seed),
         *operator_events(history, start, seed),
+        *others,
     ]
     if data_events:
         events += _data_events(history, invocations, start)
-    return write_trail(root, events, start, history.seconds, seed, late_share)
+    events = [e for e in events if not any(since < e.time < until for since, until in stopped)]
+    return write_trail(root, events, start, history.seconds, seed, late_share, stopped)
 
 
 def request_ids(invocations: Invocations) -> list[str]:
@@ -75,22 +83,27 @@ def _function_calls(history: History, calls: ApiCalls, start: int) -> Iterator[E
     rows = zip(
         calls.time.tolist(), calls.key.tolist(), calls.function.tolist(), calls.version.tolist(),
         calls.interface.tolist(), calls.source.tolist(), calls.name.tolist(), calls.via.tolist(),
-        lambdas, uuids(calls.key, 21), uuids(calls.key, 23), strict=True,
+        lambdas, uuids(calls.key, 21), uuids(calls.key, 23), calls.region.tolist(), calls.denied.tolist(),
+        strict=True,
     )  # fmt: skip
-    for time, key, name, version, interface, source, event_name, via, last, event_id, request_id in rows:
+    for time, key, name, version, interface, source, event_name, via, last, event_id, request_id, there, no in rows:
         private = via in ("endpoint", "gateway")
-        address = f"203.0.113.{last}" if via == "internet" else NAT_PUBLIC_ADDRESS
+        region = there or GLOBAL_REGIONS.get(source, REGION)
+        address = f"203.0.113.{last}"
+        if via != "internet":
+            address = NAT_PUBLIC_ADDRESSES[vpc_of(history.interfaces[interface].subnet)]
         content: Object = {
             "eventVersion": "1.11",
             "userIdentity": in_function(functions[name], version, start + time),
             "eventTime": stamp(start + time),
             "eventSource": source,
             "eventName": event_name,
-            "awsRegion": GLOBAL_REGIONS.get(source, REGION),
+            "awsRegion": region,
             "sourceIPAddress": history.interfaces[interface].address if private else address,
             "userAgent": AGENT,
+            **(refusal(functions[name], source, event_name) if no else {}),
             "requestParameters": request_of(event_name),
-            "responseElements": response_of(event_name, key, start + time),
+            "responseElements": None if no else response_of(event_name, key, start + time),
             "requestID": request_id,
             "eventID": event_id,
             "readOnly": event_name.startswith(_READS),
@@ -102,8 +115,8 @@ def _function_calls(history: History, calls: ApiCalls, start: int) -> Iterator[E
             gateway = GATEWAY_ENDPOINTS["DYNAMODB" if source.startswith("dynamodb.") else "S3"]
             content["vpcEndpointId"] = endpoints[source] if via == "endpoint" else gateway
             content["vpcEndpointAccountId"] = ACCOUNT
-        content |= {"eventCategory": "Management", "tlsDetails": tls(source)}
-        yield Event(time, key, content, GLOBAL_REGIONS.get(source, REGION))
+        content |= {"eventCategory": "Management", "tlsDetails": tls(source, region)}
+        yield Event(time, key, content, region)
 
 
 def _data_events(history: History, invocations: Invocations, start: int) -> Iterator[Event]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
 
-from simulator.account import ACCOUNT, RUNTIME, VPC, Function
+from simulator.account import ACCOUNT, RUNTIME, Change, Function, vpc_of
 from simulator.cloudtrail_shapes import (
     Event,
     Object,
@@ -17,7 +18,7 @@ from simulator.cloudtrail_shapes import (
     person,
     stamp,
 )
-from simulator.lifecycle import ALIAS, DAY, Change, History, Interface, State
+from simulator.lifecycle import ALIAS, DAY, History, Interface, State
 from simulator.randomness import stable_id, stream
 from simulator.traffic import weekday_of
 
@@ -45,12 +46,13 @@ def function_events(history: History, start: int, seed: int) -> Iterator[Event]:
     """What the deployment pipeline asks of Lambda."""
     for n, change in enumerate(history.changes):
         function = history.function(change.function)
-        who = person("deploy", "GitHubActions", start + change.time)
+        role, session, *origin = change.by or ("deploy", "GitHubActions", *_PIPELINE)
+        who, place = person(role, session, start + change.time), (origin[0], origin[1])
         state = next(iter(history.states(function, change.time)), None)
         request, response = _change(function, change, state, start)
         names = ("lambda.amazonaws.com", _CALLS[change.kind])
         label = f"{function.name} {n}"
-        yield management(seed, start, change.time, who, _PIPELINE, names, label, request, response, change.error)
+        yield management(seed, start, change.time, who, place, names, label, request, response, change.error)
         if change.kind == "publish":
             request = {"functionName": function.name, "name": ALIAS, "functionVersion": change.version}
             response = {
@@ -60,7 +62,7 @@ def function_events(history: History, start: int, seed: int) -> Iterator[Event]:
                 "name": ALIAS,
             }
             names = ("lambda.amazonaws.com", "UpdateAlias20150331")
-            yield management(seed, start, change.done, who, _PIPELINE, names, label, request, response)
+            yield management(seed, start, change.done, who, place, names, label, request, response)
 
 
 def _change(function: Function, change: Change, state: State | None, start: int) -> tuple[Object, Object | None]:
@@ -69,17 +71,23 @@ def _change(function: Function, change: Change, state: State | None, start: int)
     if change.kind == "delete" or state is None:
         return request, None
     groups = change.groups or state.groups
-    network = {"subnetIds": list(function.subnets), "securityGroupIds": list(groups)}
+    network: Object = {}
+    made: Object = {}
+    if function.in_vpc:
+        chosen = {"subnetIds": list(function.subnets), "securityGroupIds": list(groups)}
+        network = {"vpcConfig": chosen}
+        made = {"vpcConfig": {**chosen, "vpcId": vpc_of(function.subnets[0]), "ipv6AllowedForDualStack": False}}
     role = f"arn:aws:iam::{ACCOUNT}:role/{function.role}"
     status: Object = {"state": "Active", "lastUpdateStatus": "InProgress"}
     if change.kind == "create":
         request |= {
             "runtime": RUNTIME, "role": role, "handler": "app.handler", "code": {}, "packageType": "Zip",
-            "timeout": function.timeout, "memorySize": 256, "publish": False, "vpcConfig": network,
+            "timeout": function.timeout, "memorySize": 256, "publish": False, **network,
         }  # fmt: skip
         status = {"state": "Pending", "stateReasonCode": "Creating"}
     elif change.kind == "configuration":
-        request["vpcConfig"] = network
+        changed = json.loads(change.settings or "{}")
+        request |= {key[0].lower() + key[1:]: value for key, value in changed.items()} if changed else network
     elif change.kind == "code":
         request |= {"publish": False, "dryRun": False}
     else:
@@ -98,7 +106,7 @@ def _change(function: Function, change: Change, state: State | None, start: int)
         "lastModified": stamp(start + change.time)[:-1] + ".000+0000",
         "codeSha256": code_hash(function, state.release + (change.kind == "code")),
         "version": change.version,
-        "vpcConfig": {**network, "vpcId": VPC, "ipv6AllowedForDualStack": False},
+        **made,
         "packageType": "Zip",
         **status,
     }
@@ -146,7 +154,7 @@ def _made(interface: Interface, function: Function) -> Object:
         "networkInterface": {
             "networkInterfaceId": interface.interface_id,
             "subnetId": interface.subnet,
-            "vpcId": VPC,
+            "vpcId": vpc_of(interface.subnet),
             "availabilityZone": interface.zone,
             "description": interface.description,
             "ownerId": ACCOUNT,

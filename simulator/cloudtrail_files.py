@@ -36,7 +36,15 @@ class Trail:
     files: int
 
 
-def write_trail(root: Path, events: Sequence[Event], start: int, seconds: float, seed: int, late_share: float) -> Trail:
+def write_trail(
+    root: Path,
+    events: Sequence[Event],
+    start: int,
+    seconds: float,
+    seed: int,
+    late_share: float,
+    stopped: Sequence[tuple[float, float]] = (),
+) -> Trail:
     """Write the events' files and the digests below `root`.
 
     When an event comes depends on the event and on its file alone. This share of the files is late: name, path
@@ -71,7 +79,8 @@ def write_trail(root: Path, events: Sequence[Event], start: int, seconds: float,
                       "hashAlgorithm": "SHA-256"}  # fmt: skip
             digest.setdefault(file * _DELIVERY // 3_600, []).append(listed)
     for hour in range(int(seconds // 3_600)):
-        _digest(root, datetime.fromtimestamp(start + hour * 3_600, UTC), digest.get(hour, []))
+        if not any(since <= hour * 3_600 < until for since, until in stopped):
+            _digest(root, datetime.fromtimestamp(start + hour * 3_600, UTC), digest.get(hour, []))
     return Trail(len(events), len(which), len(contents))
 
 

@@ -88,9 +88,17 @@ def _assumed_role(role: str, role_id: str, session: str, moment: float) -> Objec
     }
 
 
-def tls(source: str) -> Object:
+def refusal(function: Function, source: str, event_name: str) -> Object:
+    """Why AWS refuses a call of the function."""
+    action = f"{source.split('.')[0]}:{event_name}"
+    who = f"arn:aws:sts::{ACCOUNT}:assumed-role/{function.role}/{function.name}"
+    text = f"User: {who} is not authorized to perform: {action} because no identity-based policy allows the {action}"
+    return {"errorCode": "AccessDenied", "errorMessage": f"{text} action"}
+
+
+def tls(source: str, region: str = REGION) -> Object:
     """tlsDetails of a call to that service."""
-    host = source if source in GLOBAL_REGIONS else source.replace(".", f".{REGION}.", 1)
+    host = source if source in GLOBAL_REGIONS else source.replace(".", f".{region}.", 1)
     return {
         "tlsVersion": "TLSv1.3",
         "cipherSuite": "TLS_AES_128_GCM_SHA256",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from simulator.account import ACCOUNT, FLOW_LOG, REGION, SUBNETS, VPC
+from simulator.account import ACCOUNT, FLOW_LOG, REGION, SUBNETS, ZONES, vpc_of
 from simulator.files import save
 from simulator.randomness import Keys, chance, mixed, stable_id
 from simulator.traffic import Bools, Ints
@@ -181,11 +181,11 @@ def _lines(rows: Records, book: Book, wanted: Sequence[str], start: int) -> pa.A
     def either(condition: Bools, yes: str, no: str) -> pa.Array:
         return pc.if_else(ok, pc.if_else(pa.array(condition), yes, no), "-")
 
-    zones = [f"euw1-az{1 + list(SUBNETS).index(subnet)}" for subnet in book.subnets]
+    zones = [f"euw1-az{1 + list(SUBNETS.values()).index(ZONES[subnet])}" for subnet in book.subnets]
     makers: dict[str, Callable[[], pa.Array]] = {
         "version": lambda: constant("5" if "vpc-id" in wanted else "2"),
         "account-id": lambda: constant(ACCOUNT),
-        "vpc-id": lambda: constant(VPC),
+        "vpc-id": lambda: of_interface([vpc_of(subnet) for subnet in book.subnets]),
         "region": lambda: constant(REGION),
         "interface-id": lambda: of_interface(book.ids),
         "subnet-id": lambda: of_interface(book.subnets),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from simulator.account import GATEWAY_ENDPOINTS, subnet_of
+from simulator.account import GATEWAY_ENDPOINTS, subnet_of, vpc_of
 from simulator.flow_log_text import NODATA, OK, SKIPDATA, Book, Records, Shape, write_records
 from simulator.lifecycle import History
 from simulator.randomness import Keys, chance, draw_keys, mixed, stream
@@ -32,16 +32,21 @@ class Written:
 
 
 def write_flow_logs(
-    root: Path, conversations: Conversations, history: History, start: int, seed: int, shape: Shape
+    root: Path,
+    conversations: Conversations,
+    history: History,
+    start: int,
+    seed: int,
+    shape: Shape,
+    stopped: Sequence[tuple[float, float]] = (),
 ) -> Written:
     """Write the files below `root`; `start` is the simulation's start in Unix seconds.
 
-    Where AWS skipped a window (SKIPDATA), its records are lost.
+    Where AWS skipped a window (SKIPDATA), its records are lost; over the spans of `stopped` there is no flow log.
     """
     book = _book(conversations, history)
-    begins = np.array([i.start for i in history.interfaces] + [0.0] * len(history.resources))
-    ends = [min(i.end, history.seconds) for i in history.interfaces]
-    lives = (begins, np.array([*ends, *[history.seconds] * len(history.resources)]))
+    spans = [*((i.start, i.end) for i in history.interfaces), *(r.life for r in history.resources)]
+    lives = (np.array([s for s, _ in spans]), np.array([min(end, history.seconds) for _, end in spans]))
 
     pieces = _cut(conversations, shape.period_seconds)
     parts = _traffic(conversations, pieces, history, book)
@@ -58,12 +63,17 @@ def write_flow_logs(
         empty = np.setdiff1d(_live_slots(lives, windows, shape.period_seconds), used)
         notes.append(_status(empty, windows, NODATA, shape, seed))
     everything = Records.joined(notes)
+    for since, until in stopped:
+        begun = everything.window * shape.period_seconds
+        everything = everything.where((begun + shape.period_seconds <= since) | (begun >= until))
     _misdate(everything, shape, seed)
     files = write_records(root, everything, book, shape, start, seed)
 
     own = conversations.interface[pieces.index] * windows + pieces.window
     logged = np.ones(len(conversations), dtype=bool)
     logged[pieces.index[np.isin(own, skipped)]] = False
+    for since, until in stopped:
+        logged &= (conversations.end < since - shape.period_seconds) | (conversations.start >= until)
     return Written(len(everything), files, logged)
 
 
@@ -141,12 +151,19 @@ def _traffic(conversations: Conversations, pieces: _Pieces, history: History, bo
     service = _codes(conversations.service, book.services)[index]
     key = mixed(conversations.key[index], pieces.window)
     reply = np.minimum(pieces.begin + (chance(key, 2) < 0.1), pieces.end)
-    flags_out = pieces.first * _SYN | pieces.last * _FIN
+    refused = conversations.refused[index]
+    silent = refused > 0
+    flags_out = pieces.first * _SYN | pieces.last * _FIN * ~silent
     flags_back = pieces.first * _SYN_ACK | pieces.last * _FIN
     inside = np.array([a.startswith("10.") for a in book.addresses])[peer]
     gateways = [n for n, s in enumerate(book.services) if s in GATEWAY_ENDPOINTS]
     gateway = np.isin(service, gateways)
     none = np.zeros(len(index), dtype=np.int64)
+    holders = {r.address: len(history.interfaces) + n for n, r in enumerate(history.resources)}
+    far = np.array([holders.get(address, -1) for address in book.addresses])[peer]
+
+    def allowed(interface: Ints) -> Bools:
+        return ~((refused == 1) & (interface == own)) & ~((refused == 2) & (interface == far))
 
     def sent(
         salt: int, interface: Ints, source: Ints, target: Ints, ports: tuple[Ints, Ints], path: Ints | None
@@ -155,7 +172,7 @@ def _traffic(conversations: Conversations, pieces: _Pieces, history: History, bo
         return Records(
             interface, pieces.window, mixed(key, salt), source, target, *ports, source, peer, none, service,
             np.maximum(pieces.out // 1_000, 1) + 3, pieces.out, pieces.begin, pieces.end,
-            np.full(len(index), path is not None), flags_out, ~none.astype(bool),
+            np.full(len(index), path is not None), flags_out, allowed(interface),
             none if path is None else path, none + OK,
         )  # fmt: skip
 
@@ -173,28 +190,33 @@ def _traffic(conversations: Conversations, pieces: _Pieces, history: History, bo
     there, home = (port, peer_port), (peer_port, port)
     parts = [
         sent(11, own, local, peer, there, np.where(gateway, _GATEWAY, _VPC)),
-        returned(12, own, peer, local, home, None),
+        returned(12, own, peer, local, home, None).where(~silent),
+        sent(13, far, local, peer, there, None).where((far >= 0) & (refused != 1)),
+        returned(14, far, peer, local, home, none + _VPC).where((far >= 0) & ~silent),
     ]
-
-    first_resource = len(history.interfaces)
-    holders = {r.address: first_resource + n for n, r in enumerate(history.resources)}
-    far = np.array([holders.get(address, -1) for address in book.addresses])[peer]
-    parts += [
-        sent(13, far, local, peer, there, None).where(far >= 0),
-        returned(14, far, peer, local, home, none + _VPC).where(far >= 0),
-    ]
-    place = next(n for n, r in enumerate(history.resources) if r.interface_type == "nat_gateway")
     # The gateway repeats what passes: its own address stands in, and the packet's addresses tell the truth.
-    nat, address = none + first_resource + place, none + addresses[first_resource + place]
+    nat = _gateways(history)[own]
+    address = addresses[nat]
     mapped = 1_024 + (port + 31_337) % 64_000
-    through = ~inside & ~gateway
+    through = ~inside & ~gateway & (refused != 1)
     parts += [
         sent(15, nat, local, address, there, None).where(through),
         sent(16, nat, address, peer, (mapped, peer_port), none + _INTERNET).where(through),
-        returned(17, nat, peer, address, (peer_port, mapped), None).where(through),
-        returned(18, nat, address, local, home, none + _VPC).where(through),
+        returned(17, nat, peer, address, (peer_port, mapped), None).where(through & ~silent),
+        returned(18, nat, address, local, home, none + _VPC).where(through & ~silent),
     ]
     return parts
+
+
+def _gateways(history: History) -> Ints:
+    """Number of the interface of its VPC's NAT gateway for each of Lambda's interfaces."""
+    first = len(history.interfaces)
+    there = {
+        vpc_of(subnet_of(r.address)): first + n
+        for n, r in enumerate(history.resources)
+        if r.interface_type == "nat_gateway"
+    }
+    return np.array([there[vpc_of(i.subnet)] for i in history.interfaces], dtype=np.int64)
 
 
 def _noise(

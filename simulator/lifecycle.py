@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
-from simulator.account import SUBNETS, Account, Function, Handover, Resource, group
+from simulator.account import ZONES, Account, Calendar, Change, Function, Handover, Quiet, Resource, Spell, group
 from simulator.randomness import stable_id
 
 DAY = 86_400
 LATEST = "$LATEST"
 ALIAS = "live"
-
-
-@dataclass(frozen=True)
-class Change:
-    """A call that changes a function; times in seconds from the simulation's start."""
-
-    time: float
-    done: float
-    """when it has taken effect: until then what was before goes on serving"""
-    function: str
-    kind: str
-    """create, code, publish, configuration or delete"""
-    groups: tuple[str, ...] = ()
-    """of a configuration: the security groups asked for"""
-    version: str = LATEST
-    error: tuple[str, str] | None = None
-    """(code, message) of a call that failed and changed nothing"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +38,7 @@ class Interface:
 
     @property
     def zone(self) -> str:
-        return SUBNETS[self.subnet]
+        return ZONES[self.subnet]
 
 
 @dataclass(frozen=True)
@@ -78,6 +63,8 @@ class State:
     modified: float
     state: str = "Active"
     update: str = "Successful"
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
+    """what ListFunctions shows otherwise than for others"""
 
 
 @dataclass(frozen=True)
@@ -90,6 +77,9 @@ class History:
     changes: tuple[Change, ...]
     configurations: tuple[Configuration, ...]
     interfaces: tuple[Interface, ...]
+    calendar: Calendar = Calendar()
+    spells: tuple[Spell, ...] = ()
+    quiet: tuple[Quiet, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -147,12 +137,15 @@ class History:
             elif latest is None:
                 continue
             elif change.kind == "publish":
-                versions.append(State(change.version, latest.groups, latest.release, change.time))
+                made = State(change.version, latest.groups, latest.release, change.time, settings=latest.settings)
+                versions.append(made)
             else:
-                groups = change.groups if change.kind == "configuration" and not busy else latest.groups
+                configured = change.kind == "configuration" and not busy
+                groups = change.groups if configured and change.groups else latest.groups
+                settings = latest.settings | json.loads(change.settings or "{}") if configured else latest.settings
                 release = latest.release + (change.kind == "code" and not busy)
                 status = "InProgress" if busy else "Successful"
-                latest = State(LATEST, groups, release, change.time, "Active", status)
+                latest = State(LATEST, groups, release, change.time, "Active", status, settings)
         return (latest, *versions) if latest else ()
 
     def version_at(self, function: Function, moment: float) -> str:
@@ -165,10 +158,14 @@ class History:
 def history(account: Account, days: float) -> History:
     """All that happens to the account in so many days. It depends on no seed but the account's own."""
     everything = account.functions
-    changes = tuple(sorted(_changes(everything, days), key=lambda c: (c.time, c.function)))
+    later = (change for change in account.changes if change.done < days * DAY)
+    changes = tuple(sorted((*_changes(everything, days), *later), key=lambda c: (c.time, c.function)))
     configurations = tuple(c for f in everything for c in _configurations(f, changes))
     made = _interfaces(configurations, account, days * DAY)
-    return History(days, everything, account.resources, changes, configurations, made)
+    return History(
+        days, everything, account.resources, changes, configurations, made,
+        account.calendar, account.spells, account.quiet,
+    )  # fmt: skip
 
 
 def _office_hour(fraction: float, days: float, hour: float) -> float:
@@ -214,7 +211,7 @@ def _configurations(function: Function, changes: Sequence[Change]) -> Iterator[C
     for change in mine:
         if change.kind == "create":
             groups, asked, start, exists = change.groups, change.time, change.done, True
-        elif change.kind == "configuration":
+        elif change.kind == "configuration" and change.groups:
             yield Configuration(function.name, groups, asked, start, change.done)
             groups, asked, start = change.groups, change.time, change.done
         elif change.kind == "delete":

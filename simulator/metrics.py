@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +40,15 @@ class Series:
 class Metrics:
     """All series, cut into answers."""
 
-    def __init__(self, history: History, invocations: Invocations, start: int) -> None:
+    def __init__(
+        self, history: History, invocations: Invocations, start: int, throttled: Mapping[str, Floats]
+    ) -> None:
+        """`throttled`: per function the times of what Lambda did not let in."""
         self._start = start
+        none = np.zeros(0)
         self._series = {
-            function.name: _series(invocations.where(invocations.function == function.name), start)
-            for function in history.functions
+            f.name: _series(invocations.where(invocations.function == f.name), throttled.get(f.name, none), start)
+            for f in history.functions
         }
         self._queries = {f.name: [_query(f, n) for n in range(len(METRICS))] for f in history.functions}
 
@@ -85,7 +89,7 @@ def _iso(moment: int) -> str:
     return f"{np.datetime64(moment, 's')}+00:00"
 
 
-def _series(own: Invocations, start: int) -> list[Series]:
+def _series(own: Invocations, throttled: Floats, start: int) -> list[Series]:
     """In the order of METRICS. A metric's minute is the one in which the invocation began."""
     minute, place, counts = np.unique((own.start // 60).astype(np.int64), return_inverse=True, return_counts=True)
     milliseconds = (own.end - own.start) * 1_000
@@ -95,9 +99,12 @@ def _series(own: Invocations, start: int) -> list[Series]:
     average = np.bincount(place, weights=milliseconds, minlength=len(minute)) / np.maximum(counts, 1)
     times = _texts(minute, start)
     busy, most = _concurrency(own.start, own.end)
-    values: tuple[Floats | Ints, ...] = (counts, errors, np.zeros(len(minute)), average, longest)
     seconds = (minute * 60).tolist()
-    made = [Series(seconds, times, _numbers(v)) for v in values]
+    made = [Series(seconds, times, _numbers(v)) for v in (counts, errors, average, longest)]
+    refused = (throttled // 60).astype(np.int64)
+    either = np.union1d(minute, refused)
+    kept_out = np.bincount(np.searchsorted(either, refused), minlength=len(either))
+    made.insert(2, Series((either * 60).tolist(), _texts(either, start), _numbers(kept_out)))
     return [*made, Series((busy * 60).tolist(), _texts(busy, start), _numbers(most))]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,21 +14,21 @@ import numpy as np
 
 from simulator.account import (
     ACCOUNT,
-    NAT_PUBLIC_ADDRESS,
+    NAT_PUBLIC_ADDRESSES,
     REGION,
     RUNTIME,
-    SUBNETS,
-    VPC,
+    ZONES,
     Function,
     Resource,
     subnet_of,
+    vpc_of,
 )
 from simulator.cloudtrail_shapes import code_hash, function_arn
 from simulator.files import save
 from simulator.lifecycle import History, Interface, State
 from simulator.metrics import FUNCTIONS_AT_ONCE, Metrics
 from simulator.randomness import stable_id, stream
-from simulator.traffic import Invocations
+from simulator.traffic import Floats, Invocations
 
 Object = dict[str, Any]
 
@@ -45,7 +45,15 @@ class Polling:
     """of the polls never took place"""
 
 
-def write_polls(root: Path, history: History, invocations: Invocations, start: int, seed: int, polling: Polling) -> int:
+def write_polls(
+    root: Path,
+    history: History,
+    invocations: Invocations,
+    start: int,
+    seed: int,
+    polling: Polling,
+    throttled: Mapping[str, Floats] | None = None,
+) -> int:
     """Write `snapshots/<operation>/yyyy/mm/dd/….json.gz` below `root`; returns how many polls took place.
 
     Interfaces first, then functions and metrics, some seconds later. Metrics are asked for from where the
@@ -56,7 +64,7 @@ def write_polls(root: Path, history: History, invocations: Invocations, start: i
     missed = rng.random(len(times)) < polling.missed_share
     times = times + rng.uniform(2, 9, len(times))
     interfaces, versions = _interfaces(history, start), _versions(history, start)
-    metrics = Metrics(history, invocations, start)
+    metrics = Metrics(history, invocations, start, throttled or {})
     asked_until = 0
     for moment in times[~missed].tolist():
         _write(root, "describe_network_interfaces", start + moment, "{}", interfaces.at(moment))
@@ -106,10 +114,11 @@ def _interfaces(history: History, start: int) -> _Answers:
         alive = [i for i in history.interfaces if i.start <= moment < i.end]
         creators = {f.name: f for f in history.functions}
         made = [_hyperplane(i, creators[i.creator]) for i in alive]
-        made += [_resource(r, start) for r in history.resources]
+        made += [_resource(r, start) for r in history.resources if r.life[0] <= moment < r.life[1]]
         return {"NetworkInterfaces": sorted(made, key=lambda i: str(i["NetworkInterfaceId"]))}
 
-    return _Answers([edge for i in history.interfaces for edge in (i.start, i.end)], make)
+    edges = [edge for i in history.interfaces for edge in (i.start, i.end)]
+    return _Answers([*edges, *(edge for r in history.resources for edge in r.life)], make)
 
 
 def _interface(interface_id: str, address: str, subnet: str, groups: Sequence[str]) -> Object:
@@ -117,7 +126,7 @@ def _interface(interface_id: str, address: str, subnet: str, groups: Sequence[st
     dns = f"ip-{address.replace('.', '-')}.{REGION}.compute.internal"
     octets = stable_id("", "mac", interface_id, length=10)
     return {
-        "AvailabilityZone": SUBNETS[subnet],
+        "AvailabilityZone": ZONES[subnet],
         "Description": "",
         "Groups": [{"GroupId": group, "GroupName": f"group-{group[-6:]}"} for group in groups],
         "InterfaceType": "interface",
@@ -133,7 +142,7 @@ def _interface(interface_id: str, address: str, subnet: str, groups: Sequence[st
         "Status": "in-use",
         "SubnetId": subnet,
         "TagSet": [],
-        "VpcId": VPC,
+        "VpcId": vpc_of(subnet),
     }
 
 
@@ -165,7 +174,7 @@ def _resource(resource: Resource, start: int) -> Object:
     hidden = owner == "amazon-aws"
     attachment = _attachment("ela-attach-0" if hidden else "eni-attach-0", resource.interface_id, owner)
     if not hidden:
-        since = datetime.fromtimestamp(start - 90 * 86_400, UTC)
+        since = datetime.fromtimestamp(start + (int(resource.life[0]) or -90 * 86_400), UTC)
         attachment |= {"AttachTime": since.isoformat(), "NetworkCardIndex": 0}
     made |= {
         "Attachment": attachment,
@@ -179,13 +188,14 @@ def _resource(resource: Resource, start: int) -> Object:
         attachment |= {"InstanceId": instance, "DeviceIndex": 0, "DeleteOnTermination": True}
         made["TagSet"] = [{"Key": "Name", "Value": resource.name}]
     if is_nat:
-        public = f"ec2-{NAT_PUBLIC_ADDRESS.replace('.', '-')}.{REGION}.compute.amazonaws.com"
+        address = NAT_PUBLIC_ADDRESSES[vpc_of(subnet_of(resource.address))]
+        public = f"ec2-{address.replace('.', '-')}.{REGION}.compute.amazonaws.com"
         made["Association"] = {
             "AllocationId": stable_id("eipalloc-0", resource.name, length=16),
             "AssociationId": stable_id("eipassoc-0", resource.name, length=16),
             "IpOwnerId": ACCOUNT,
             "PublicDnsName": public,
-            "PublicIp": NAT_PUBLIC_ADDRESS,
+            "PublicIp": address,
         }
         made["PrivateIpAddresses"][0]["Association"] = made["Association"]
         made["SourceDestCheck"] = False
@@ -235,7 +245,7 @@ def _version(function: Function, state: State, start: int) -> Object:
         made["VpcConfig"] = {
             "SubnetIds": list(function.subnets),
             "SecurityGroupIds": list(state.groups),
-            "VpcId": VPC,
+            "VpcId": vpc_of(function.subnets[0]),
             "Ipv6AllowedForDualStack": False,
         }
-    return made
+    return made | state.settings

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from simulator.account import Call, Function
 from simulator.lifecycle import DAY, History
-from simulator.randomness import Keys, draw_keys, mixed
+from simulator.randomness import Keys, chance, draw_keys, mixed
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -20,6 +20,7 @@ Texts = npt.NDArray[np.str_]
 
 _HOURS = np.array([1, 1, 1, 1, 1, 2, 4, 7, 10, 12, 12, 11, 10, 11, 12, 12, 11, 9, 7, 6, 5, 4, 3, 2], float)
 _WEEKEND = 0.5
+_HOLIDAY = 0.25
 _PORTS = 32_256
 
 
@@ -77,6 +78,8 @@ class Conversations(Columns):
     peer: Texts
     service: Texts
     scenario: Texts
+    refused: Ints
+    """0: no; 1: on the function's own interface; 2: on the peer's"""
 
 
 @dataclass
@@ -94,25 +97,37 @@ class ApiCalls(Columns):
     via: Texts
     """endpoint (in the VPC), gateway (endpoint), nat or internet (from outside the VPC)"""
     scenario: Texts
+    region: Texts
+    """empty: where the service is"""
+    denied: Bools
 
 
 Activity = tuple[Invocations, Conversations, ApiCalls]
 
 
 def invocation_times(
-    function: Function, history: History, weekday: int, rng: np.random.Generator, rate: float = 1.0
+    function: Function,
+    history: History,
+    weekday: int,
+    rng: np.random.Generator,
+    rate: float = 1.0,
+    schedule: tuple[str, float] | None = None,
 ) -> Floats:
-    """When the function runs, sorted. `weekday` is that of the first day, Monday 0."""
-    kind, value = function.schedule
+    """When the function runs (by its own schedule or another), sorted. `weekday`: of the first day, Monday 0."""
+    kind, value = schedule or function.schedule
     end = history.seconds
     if kind == "every":
         times = np.arange(rng.uniform(0, value), end, value / rate)
         times = times + rng.uniform(0, 2, len(times))
-    elif kind == "diurnal":
+    elif kind in ("diurnal", "asked"):
         hours = np.arange(int(np.ceil(end / 3_600)))
-        off = (weekday + hours // 24) % 7 >= 5
-        weights = _HOURS[hours % 24] / _HOURS.sum() * np.where(off, _WEEKEND, 1.0)
-        counts = rng.poisson(value * rate * weights)
+        days, hour = hours // 24, (hours + (hours // 24 >= history.calendar.clock_change)) % 24
+        off = (weekday + days) % 7 >= 5
+        quiet = np.where(off, _WEEKEND, 1.0) * np.where(np.isin(days, history.calendar.holidays), _HOLIDAY, 1.0)
+        weights = _HOURS[hour] / _HOURS.sum() * quiet
+        if kind == "asked":
+            weights = np.where(off | (hour < 7) | (hour > 17), 0.0, weights) / 5
+        counts = rng.poisson(value * rate * weights * function.growth ** (hours * 3_600 / end))
         times = np.repeat(hours * 3_600.0, counts) + rng.uniform(0, 3_600, counts.sum())
     else:
         bursts = rng.uniform(0, end, max(1, round(value * rate * history.days / 7)))
@@ -150,7 +165,7 @@ def perform(
     )
     conversations, api_calls = [], []
     for call in calls:
-        made, asked = _connect(history, function, invocations, call, rng)
+        made, asked = connect(history, function, invocations, call, rng)
         conversations.append(made)
         api_calls.append(asked)
     whole = Conversations.joined(conversations)
@@ -163,11 +178,12 @@ def perform(
     return invocations, whole, ApiCalls.joined(api_calls)
 
 
-def _connect(
+def connect(
     history: History, function: Function, invocations: Invocations, call: Call, rng: np.random.Generator
 ) -> tuple[Conversations, ApiCalls]:
     """One connection in this share of the invocations, and the API calls made over it."""
-    those = invocations.where(rng.random(len(invocations)) < call.share)
+    lasts = (invocations.start >= call.life[0]) & (invocations.start < call.life[1])
+    those = invocations.where((rng.random(len(invocations)) < call.share) & lasts)
     count = len(those)
     start = those.start + min(1, function.pace) * rng.uniform(0.01, 0.15, count)
     longest = function.timeout - 2 * max(1, function.pace)
@@ -177,7 +193,7 @@ def _connect(
     end = np.maximum(start + 0.05 * min(1, function.pace), np.minimum(start + seconds, ends[those.interface] - 0.5))
     # At least 40 bytes in each window that it touches, whatever the windows are.
     least = (40 * (2 + (end - start) // 60)).astype(np.int64)
-    sizes = rng.lognormal(0.0, 0.25, (2, count))
+    sizes = rng.lognormal(0.0, call.spread, (2, count))
     made = Conversations(
         start=start,
         end=end,
@@ -193,16 +209,18 @@ def _connect(
         peer=np.full(count, call.peer),
         service=np.full(count, call.service or ""),
         scenario=those.scenario,
+        refused=np.full(count, call.refused, dtype=np.int64),
     )
     asks = rng.random(count) < call.api_share
     parts = []
     for n, (source, name) in enumerate(call.api):
         # Spread over the connection, in the order given.
         moment = start + (end - start) * (n + 0.5) / len(call.api)
+        key = mixed(made.key[asks], 101 + n)
         parts.append(
             ApiCalls(
                 time=moment[asks],
-                key=mixed(made.key[asks], 101 + n),
+                key=key,
                 invocation=those.key[asks],
                 function=those.function[asks],
                 version=those.version[asks],
@@ -211,6 +229,8 @@ def _connect(
                 name=np.full(asks.sum(), name),
                 via=np.full(asks.sum(), _way(function, call)),
                 scenario=those.scenario[asks],
+                region=np.full(asks.sum(), call.api_region or ""),
+                denied=chance(key, 9) < call.api_denied,
             )
         )
     return made, ApiCalls.joined(parts) if parts else _no_api_calls()
@@ -218,7 +238,8 @@ def _connect(
 
 def _no_api_calls() -> ApiCalls:
     text, keys = np.array([], dtype="U1"), np.array([], dtype=np.uint64)
-    return ApiCalls(np.array([]), keys, keys, text, text, np.array([], dtype=np.int64), text, text, text, text)
+    none = np.array([], dtype=np.int64)
+    return ApiCalls(np.array([]), keys, keys, text, text, none, text, text, text, text, text, none.astype(bool))
 
 
 def _way(function: Function, call: Call) -> str:

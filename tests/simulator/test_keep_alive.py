@@ -24,7 +24,7 @@ def _one_function(spans: list[tuple[float, float]], interfaces: list[int]) -> Co
     size = 1_000 * ones
     conversations = Conversations(
         start, end, keys + np.uint64(100), keys, empty, numbers, ones, np.full(count, "10.0.16.10"), ones,
-        size, size, np.full(count, "db-00"), empty, empty,
+        size, size, np.full(count, "db-00"), empty, empty, 0 * ones,
     )  # fmt: skip
     return kept_open(invocations, conversations)
 
