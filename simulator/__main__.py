@@ -8,7 +8,6 @@ import time
 from datetime import date
 from pathlib import Path
 
-from simulator.scenarios import SCENARIOS
 from simulator.simulate import ACCOUNTS, FORMATS, Options, Summary, simulate
 
 _DEFAULTS = Options()
@@ -20,7 +19,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Write the raw logs of a small AWS account as AWS and pollers write them (DIR/raw), and "
         "the truth about them as Parquet (DIR/truth). The same options give the same bytes.",
         epilog="\n".join(
-            ["scenarios of the shop:", *(f"  {n:<18} {(f.__doc__ or '').strip()}" for n, f in SCENARIOS.items())]
+            line
+            for account, scenarios in ACCOUNTS.items()
+            for line in (
+                f"scenarios of the {account}:" if scenarios else "",
+                *(f"  {n:<26} {(f.__doc__ or '').strip()}" for n, f in scenarios.items()),
+            )
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--scenarios", type=_names, metavar="A,B",
-        help="what goes wrong, '' for nothing (default: all in the shop, nothing in the crowd)",
+        help="what goes wrong, '' for nothing (default: all that the account has)",
     )  # fmt: skip
     parser.add_argument(
         "--poll-minutes", type=float, default=_DEFAULTS.poll_minutes,
@@ -62,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--account", choices=ACCOUNTS, default=_DEFAULTS.account,
         help="shop: one small company, the same whatever the seed; crowd: made by the seed, many functions "
-        "that share interfaces and peers, to measure attribution with (default: %(default)s)",
+        "that share interfaces and peers, to measure attribution with; company: made by the seed, with every sort of "
+        "function, change and scenario, to evaluate detections with (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--functions", type=int, default=_DEFAULTS.functions, metavar="N",
+        help="of the company (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--interfaces", type=int, default=_DEFAULTS.interfaces, metavar="N",

@@ -158,6 +158,9 @@ class Calendar:
     """from this day on everything is an hour earlier, as UTC has it"""
 
 
+NO_CALENDAR = Calendar()
+
+
 @dataclass(frozen=True)
 class Spell:
     """What a function goes through from then to then (seconds from the simulation's start)."""
@@ -219,7 +222,7 @@ class Account:
     handovers: tuple[Handover, ...]
     networks: tuple[tuple[str, str, int], ...]
     """(subnet, its addresses in CIDR notation, number of the host that the first interface gets)"""
-    calendar: Calendar = Calendar()
+    calendar: Calendar = NO_CALENDAR
     spells: tuple[Spell, ...] = ()
     changes: tuple[Change, ...] = ()
     """besides those that functions' own fractions give"""

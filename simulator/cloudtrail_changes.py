@@ -87,6 +87,9 @@ def _change(function: Function, change: Change, state: State | None, start: int)
         status = {"state": "Pending", "stateReasonCode": "Creating"}
     elif change.kind == "configuration":
         changed = json.loads(change.settings or "{}")
+        if "Layers" in changed:
+            # Asked for by their ARNs alone.
+            changed["Layers"] = [layer["Arn"] for layer in changed["Layers"]]
         request |= {key[0].lower() + key[1:]: value for key, value in changed.items()} if changed else network
     elif change.kind == "code":
         request |= {"publish": False, "dryRun": False}

@@ -62,9 +62,9 @@ def lambda_itself(function: Function, moment: float) -> Object:
     return identity
 
 
-def person(role: str, session: str, moment: float) -> Object:
-    """userIdentity of somebody outside with a role: the deployment pipeline, an operator."""
-    return _assumed_role(role, stable_id("AROA", "role", role).upper(), session, moment)
+def person(role: str, session: str, moment: float, role_id: str | None = None) -> Object:
+    """userIdentity of somebody outside with a role: the deployment pipeline, an operator, a thief of credentials."""
+    return _assumed_role(role, role_id or stable_id("AROA", "role", role).upper(), session, moment)
 
 
 def _assumed_role(role: str, role_id: str, session: str, moment: float) -> Object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -180,10 +181,10 @@ def _handovers(
 
 def _inside() -> tuple[tuple[Resource, ...], tuple[Call, ...]]:
     """Forty resources with a private address, and the call to each; the NAT gateway comes on top."""
-    rds = {"requester": "amazon-rds", "owner": "amazon-rds"}
-    cache = {"requester": "amazon-elasticache", "owner": "amazon-elasticache"}
-    elb = {"requester": "amazon-elb", "owner": "amazon-elb"}
-    aws = {"requester": ACCOUNT, "owner": "amazon-aws"}
+    rds: dict[str, Any] = {"requester": "amazon-rds", "owner": "amazon-rds"}
+    cache: dict[str, Any] = {"requester": "amazon-elasticache", "owner": "amazon-elasticache"}
+    elb: dict[str, Any] = {"requester": "amazon-elb", "owner": "amazon-elb"}
+    aws: dict[str, Any] = {"requester": ACCOUNT, "owner": "amazon-aws"}
     resources, calls = [], []
     for n in range(12):
         address = f"10.0.16.{10 + n}"

@@ -163,7 +163,8 @@ def _traffic(conversations: Conversations, pieces: _Pieces, history: History, bo
     far = np.array([holders.get(address, -1) for address in book.addresses])[peer]
 
     def allowed(interface: Ints) -> Bools:
-        return ~((refused == 1) & (interface == own)) & ~((refused == 2) & (interface == far))
+        answer: Bools = ~((refused == 1) & (interface == own)) & ~((refused == 2) & (interface == far))
+        return answer
 
     def sent(
         salt: int, interface: Ints, source: Ints, target: Ints, ports: tuple[Ints, Ints], path: Ints | None

@@ -10,7 +10,19 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from simulator.account import ZONES, Account, Calendar, Change, Function, Handover, Quiet, Resource, Spell, group
+from simulator.account import (
+    NO_CALENDAR,
+    ZONES,
+    Account,
+    Calendar,
+    Change,
+    Function,
+    Handover,
+    Quiet,
+    Resource,
+    Spell,
+    group,
+)
 from simulator.randomness import stable_id
 
 DAY = 86_400
@@ -77,7 +89,7 @@ class History:
     changes: tuple[Change, ...]
     configurations: tuple[Configuration, ...]
     interfaces: tuple[Interface, ...]
-    calendar: Calendar = Calendar()
+    calendar: Calendar = NO_CALENDAR
     spells: tuple[Spell, ...] = ()
     quiet: tuple[Quiet, ...] = ()
 

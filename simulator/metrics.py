@@ -40,9 +40,7 @@ class Series:
 class Metrics:
     """All series, cut into answers."""
 
-    def __init__(
-        self, history: History, invocations: Invocations, start: int, throttled: Mapping[str, Floats]
-    ) -> None:
+    def __init__(self, history: History, invocations: Invocations, start: int, throttled: Mapping[str, Floats]) -> None:
         """`throttled`: per function the times of what Lambda did not let in."""
         self._start = start
         none = np.zeros(0)

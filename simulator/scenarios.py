@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 
 from simulator.account import Call
+from simulator.effects import Effects, Scenario
 from simulator.lifecycle import DAY, History
-from simulator.traffic import Activity, Floats, perform
-
-
-@dataclass
-class Effects:
-    """What scenarios add, and the truth about them."""
-
-    activities: list[Activity] = field(default_factory=list)
-    story: list[dict[str, object]] = field(default_factory=list)
-    """scenario, function_name, start, end (seconds from the simulation's start), peer, description"""
-
-
-Scenario = Callable[[History, np.random.Generator, Effects], None]
+from simulator.traffic import Floats, perform
 
 
 def last_day(history: History) -> float:
@@ -39,21 +27,16 @@ def _act(
     times: Floats,
     calls: Sequence[Call],
     text: str,
+    families: Sequence[str],
 ) -> None:
     """Invocations of the function with these calls only, all of them the scenario's."""
     activity = perform(history, history.function(function), times, calls, rng, name)
     effects.activities.append(activity)
     invocations, conversations, _ = activity
-    effects.story.append(
-        {
-            "scenario": name,
-            "function_name": function,
-            "start": float(invocations.start.min()),
-            "end": float(invocations.end.max()),
-            "peer": calls[0].peer if len(set(conversations.peer)) == 1 else None,
-            "description": text,
-        }
-    )
+    peer = calls[0].peer if len(set(conversations.peer)) == 1 else None
+    start, end = float(invocations.start.min()), float(invocations.end.max())
+    addresses = set(conversations.peer_addr.tolist()) if peer else ()
+    effects.tell(name, [function], start, end, families, text, peer, addresses)
 
 
 def third_resource(history: History, rng: np.random.Generator, effects: Effects) -> None:
@@ -62,7 +45,7 @@ def third_resource(history: History, rng: np.random.Generator, effects: Effects)
     call = Call(("10.0.1.60",), 22, "payroll-01", bytes_out=5_000, bytes_in=90_000)
     times = morning + np.array([0.0, 41.0, 97.0, 260.0])
     text = "talks to payroll-01, a third internal resource"
-    _act(history, effects, rng, "third_resource", "RDSQueryLogger", times, [call], text)
+    _act(history, effects, rng, "third_resource", "RDSQueryLogger", times, [call], text, ["new_internal_connection"])
 
 
 def beacon(history: History, rng: np.random.Generator, effects: Effects) -> None:
@@ -72,7 +55,8 @@ def beacon(history: History, rng: np.random.Generator, effects: Effects) -> None
     times: Floats = start + np.cumsum(gaps, dtype=np.float64)
     call = Call(("198.51.100.66",), 443, "198.51.100.66", bytes_out=400, bytes_in=300, seconds=0.5)
     text = "beacons to 198.51.100.66 every 5 minutes ± 20 %"
-    _act(history, effects, rng, "beacon", "SearchIndexer", times[times < history.seconds - 3], [call], text)
+    families = ["beaconing", "new_external_connection"]
+    _act(history, effects, rng, "beacon", "SearchIndexer", times[times < history.seconds - 3], [call], text, families)
 
 
 def exfiltration(history: History, rng: np.random.Generator, effects: Effects) -> None:
@@ -81,7 +65,17 @@ def exfiltration(history: History, rng: np.random.Generator, effects: Effects) -
     call = Call(("203.0.113.77",), 443, "203.0.113.77", bytes_out=80_000_000, bytes_in=20_000, seconds=15)
     text = "sends about 1 GB to 203.0.113.77"
     times = start + np.arange(0.0, 600.0, 50.0)
-    _act(history, effects, rng, "exfiltration", "OrderIngest", times, [call], text)
+    _act(
+        history,
+        effects,
+        rng,
+        "exfiltration",
+        "OrderIngest",
+        times,
+        [call],
+        text,
+        ["new_external_connection", "volume_outlier"],
+    )
 
 
 def unusual_api_call(history: History, rng: np.random.Generator, effects: Effects) -> None:
@@ -91,7 +85,8 @@ def unusual_api_call(history: History, rng: np.random.Generator, effects: Effect
     api = tuple(("iam.amazonaws.com", name) for name in names)
     call = Call(("203.0.113.170",), 443, "AMAZON", seconds=9, service="AMAZON", api=api)
     text = "lists users, creates one and an access key for it"
-    _act(history, effects, rng, "unusual_api_call", "MailSender", np.array([moment]), [call], text)
+    families = ["unusual_api_call"]
+    _act(history, effects, rng, "unusual_api_call", "MailSender", np.array([moment]), [call], text, families)
 
 
 def invocation_flood(history: History, rng: np.random.Generator, effects: Effects) -> None:
@@ -100,7 +95,7 @@ def invocation_flood(history: History, rng: np.random.Generator, effects: Effect
     times = np.sort(start + rng.uniform(0, 1_800, 3_000))
     calls = history.function("CartService").calls
     text = "invoked 3,000 times in half an hour"
-    _act(history, effects, rng, "invocation_flood", "CartService", times, calls, text)
+    _act(history, effects, rng, "invocation_flood", "CartService", times, calls, text, ["invocation_spike"])
 
 
 SCENARIOS: dict[str, Scenario] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from simulator.account import ACCOUNT, SUBNET_A, SUBNET_B, Account, Call, Function, Handover, Resource, group, hosts
 
 _SECRETS = "secretsmanager.amazonaws.com"
@@ -17,10 +19,10 @@ def shop(seconds: float) -> Account:
 def _resources() -> tuple[Resource, ...]:
     """Everything in the VPC that is not a function."""
     balancer = "ELB app/payments/50dc6c495c0c9188"
-    elb = {"requester": "amazon-elb", "owner": "amazon-elb"}
-    rds = {"requester": "amazon-rds", "owner": "amazon-rds"}
-    cache = {"requester": "amazon-elasticache", "owner": "amazon-elasticache"}
-    aws = {"requester": ACCOUNT, "owner": "amazon-aws"}
+    elb: dict[str, Any] = {"requester": "amazon-elb", "owner": "amazon-elb"}
+    rds: dict[str, Any] = {"requester": "amazon-rds", "owner": "amazon-rds"}
+    cache: dict[str, Any] = {"requester": "amazon-elasticache", "owner": "amazon-elasticache"}
+    aws: dict[str, Any] = {"requester": ACCOUNT, "owner": "amazon-aws"}
     endpoint = "VPC Endpoint Interface vpce-0aa11bb22cc33dd44"
     nat = "Interface for NAT Gateway nat-0123456789abcdef0"
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.account import Quiet
 from simulator.cloudtrail import request_ids
 from simulator.lifecycle import Configuration, History
 from simulator.traffic import ApiCalls, Bools, Conversations, Invocations
@@ -39,6 +41,7 @@ def write_truth(
         "api_calls": _api_calls(history, invocations, api_calls, requests, start),
         "leases": _leases(history, start),
         "scenarios": _story(story, start),
+        "quiet": _quiet(history.quiet, start),
     }
     for name, table in tables.items():
         pq.write_table(table, root / f"{name}.parquet", compression="zstd")
@@ -103,6 +106,7 @@ def _conversations(
             "bytes_in": pa.array(rows.bytes_in),
             "request_id": _requests(invocations, requests, rows.invocation),
             "scenario": pa.array(rows.scenario),
+            "refused": pa.array(rows.refused > 0),
             "logged": pa.array(logged),
         }
     )
@@ -160,7 +164,10 @@ def _masked(seconds: npt.NDArray[np.float64], unknown: Bools, start: int) -> pa.
 
 
 def _story(story: list[dict[str, object]], start: int) -> pa.Table:
-    """What each scenario did, in words."""
+    """What each scenario did, to which function (NULL: to the account), in words.
+
+    `families`: kinds of detections that it should be seen by, first the one that it is made for; `addresses`: whose.
+    """
 
     def column(name: str) -> list[object]:
         return [row[name] for row in story]
@@ -173,5 +180,29 @@ def _story(story: list[dict[str, object]], start: int) -> pa.Table:
             "end": _times(np.array(column("end"), dtype=float), start),
             "peer": pa.array(column("peer"), pa.string()),
             "description": pa.array(column("description"), pa.string()),
+            "families": pa.array(column("families"), pa.list_(pa.string())),
+            "addresses": pa.array(column("addresses"), pa.list_(pa.string())),
         }
     )
+
+
+def _quiet(changes: Sequence[Quiet], start: int) -> pa.Table:
+    """What changes without anything being wrong, and the kinds of alerts that one may have of it nevertheless."""
+    return pa.table(
+        {
+            "change": pa.array([q.name for q in changes], pa.string()),
+            "function_name": pa.array([q.function for q in changes], pa.string()),
+            "start": _times(np.array([q.start for q in changes], dtype=float), start),
+            "end": _times(np.array([q.end for q in changes], dtype=float), start),
+            "acceptable": pa.array([list(q.acceptable) for q in changes], pa.list_(pa.string())),
+            "description": pa.array([q.description for q in changes], pa.string()),
+        }
+    )
+
+
+def write_threat_list(root: Path, addresses: Sequence[str]) -> None:
+    """`root/threat_lists/tor_exits.txt`, an address a line: those that are used, among many that are not."""
+    folder = root / "threat_lists"
+    folder.mkdir(parents=True, exist_ok=True)
+    others = [f"198.19.{240 + n % 8}.{n * 37 % 253 + 1}" for n in range(400)]
+    (folder / "tor_exits.txt").write_text("\n".join(sorted({*others, *addresses})) + "\n", encoding="utf-8")

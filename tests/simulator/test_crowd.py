@@ -161,8 +161,8 @@ def test_another_seed_is_another_account() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"account": "bank"}, "unknown account bank; there are: shop, crowd"),
-        ({"account": "crowd", "scenarios": ("beacon",)}, "scenarios happen in the shop only"),
+        ({"account": "bank"}, "unknown account bank; there are: shop, crowd, company"),
+        ({"account": "crowd", "scenarios": ("beacon",)}, "account crowd has no scenarios: leave them out"),
         ({"interfaces": 30}, "interfaces and keep_alive are for account crowd only"),
         ({"keep_alive": 0.5}, "for account crowd only"),
         ({"account": "crowd", "interfaces": 0}, "from 1 to 1000, not 0"),
