@@ -169,6 +169,26 @@ def coverage(
 
 
 @app.command()
+def doctor(
+    config: Config = None,
+    raw: RawFolder = None,
+    lake: LakeFolder = None,
+    engine: EngineName = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of AWS.")] = False,
+    json: AsJson = False,
+) -> None:
+    """What is wrong with the setup, what that costs, and what to do: settings, engine, credentials, logs, polls, lake.
+
+    What blocks comes first. It changes nothing. Ends with 1 if something blocks.
+    """
+    from jobs import doctor as checks  # it brings boto3, which is slow to import
+
+    overrides = {"raw": raw, "lake": lake, "engine": engine and engine.value}
+    if not checks.run(str(config) if config else None, Console(), json, offline, checks.utc_now, **overrides):
+        raise typer.Exit(1)
+
+
+@app.command()
 def explain(
     alert: Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id, or its first characters.")],
     config: Config = None,

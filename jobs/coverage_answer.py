@@ -55,13 +55,13 @@ def answer(lake: Lake, day: date | None, asked: dict[str, str]) -> Row:
     ends = whole.agg(F.min("date").alias("first"), F.max("date").alias("last")).toArrow().to_pylist()[0]
     if ends["last"] is None:
         why = "There is no coverage yet: no hour with flow logs has been attributed. Try `leasehold run`."
-        return {"notes": [why, *coverage_words.failures(_failed(lake.read(FAILED_POLLS)))]}
+        return {"notes": [why, *coverage_words.failures(failed_polls(lake.read(FAILED_POLLS)))]}
     first, last = (day, day) if day else (max(ends["first"], ends["last"] - timedelta(days=_DAYS - 1)), ends["last"])
     within = F.col("date").between(F.lit(first), F.lit(last))
     for option, column in (("account", "account_id"), ("region", "region")):
         if option in asked:
             within = within & (F.col(column) == F.lit(asked[option]))
-    there, failed = whole.where(within), _failed(lake.read(FAILED_POLLS).where(within))
+    there, failed = whole.where(within), failed_polls(lake.read(FAILED_POLLS).where(within))
     accounts = _rows(there.where(F.col("function_name").isNull()), ("account_id", "region"), _account_sums())
     if not accounts:
         return _nothing(
@@ -99,7 +99,7 @@ def _account_sums() -> list[Column]:
     return [*[F.sum(name).alias(name) for name in (*named, *_SUMS[-2:])], *most, told]
 
 
-def _failed(failed: DataFrame) -> list[Row]:
+def failed_polls(failed: DataFrame) -> list[Row]:
     """Polls that failed, by place, operation and code, with what to do; the most frequent first."""
     at = F.unix_timestamp("polled_at")
     said = F.max_by("error_message", F.struct(at, "source_file"))

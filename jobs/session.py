@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,16 +18,20 @@ from pyspark.sql import SparkSession
 from jobs.errors import LeaseholdError
 
 ENGINES = ("sail", "spark")
+_JAVA = 17
 
 
 def missing_for(engine: str) -> str | None:
     """What this machine lacks to run the engine, with the remedy; None when it is ready."""
     if engine == "sail":
-        return None
+        return None if importlib.util.find_spec("pysail") else "pysail is not installed: run `make install`"
     if importlib.util.find_spec("delta") is None:
         return "delta-spark is not installed: run `make install`"
-    if not _java_runs():
-        return "Java is not installed: Spark 4 needs Java 17 or newer (package openjdk-17-jre-headless)"
+    java, needed = _java_version(), f"Spark 4 needs Java {_JAVA} or newer (package openjdk-{_JAVA}-jre-headless)"
+    if java is None:
+        return f"Java is not installed: {needed}"
+    if java < _JAVA:
+        return f"Java {java} is too old: {needed}, first on the PATH or in JAVA_HOME"
     return None
 
 
@@ -103,11 +108,15 @@ def _spark(master: str) -> Iterator[SparkSession]:
         spark.stop()
 
 
-def _java_runs() -> bool:
+def _java_version() -> int | None:
+    """8, 11, 17 …; None if it does not run."""
     java = str(Path(os.environ["JAVA_HOME"]) / "bin" / "java") if os.environ.get("JAVA_HOME") else "java"
     if not shutil.which(java):
-        return False
-    return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0
+        return None
+    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    # Up to 8 it called itself 1.8; what cannot be read is left to Spark.
+    said = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
+    return None if done.returncode else int(said[1]) if said else _JAVA
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Clients:
     (botocore's adaptive retries).
     """
 
-    def __init__(self, attempts: int) -> None:
+    def __init__(self, attempts: int, connect_seconds: int = 10, read_seconds: int = 60) -> None:
         try:
             self._session = boto3.Session()
         except BotoCoreError as error:  # a profile that is not there
@@ -47,8 +47,8 @@ class Clients:
         self._lock = threading.Lock()
         self._config = Config(
             retries={"mode": "adaptive", "total_max_attempts": max(attempts, 1)},
-            connect_timeout=10,
-            read_timeout=60,
+            connect_timeout=connect_seconds,
+            read_timeout=read_seconds,
             user_agent_extra="leasehold",
         )
 

@@ -49,6 +49,17 @@ def classify(path: str, source_file: str) -> tuple[str | None, str]:
         return None, str(error)
 
 
+def fields_in(path: str) -> tuple[str, ...]:
+    """Our names of a flow-log file's columns, by its header or Parquet schema; of lines alone the default format's.
+
+    None if it is no flow log. Raises UnreadableError and DamagedError.
+    """
+    head = next(decompressed(path), b"")[:_HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith(PARQUET):
+        return fields_of(column_names(path))[0]
+    return header_fields(head.partition(b"\n")[0])[0] or (DEFAULT_FIELDS if _is_flow_log(head) else ())
+
+
 def _sniff(path: str) -> tuple[str | None, str]:
     head, damage = b"", ""
     try:
