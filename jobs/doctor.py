@@ -125,23 +125,27 @@ def _on_s3(root: str) -> bool:
 
 
 def show(console: Console, findings: list[Finding], unchecked: list[str]) -> None:
-    """The findings for the eye: numbered, what to do below each."""
+    """The findings for the eye: numbered, what to do below each; commands in one piece, so that they can be copied."""
     bad = [finding for finding in findings if finding.severity != FINE]
-    counts = {severity: sum(finding.severity == severity for finding in bad) for severity in (BLOCKS, COSTS)}
-    title = f"{counts[BLOCKS]} found that block, {counts[COSTS]} that cost something" if bad else "Nothing is wrong"
-    console.print(Text(f"{title}.", style="bold"))
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(overflow="fold")
+    blocks = sum(finding.severity == BLOCKS for finding in bad)
+    title = f"{blocks or 'Nothing'} block{'' if blocks > 1 else 's'}, {len(bad) - blocks} cost something"
+    console.print(Text(f"{title}." if bad else "Nothing is wrong.", style="bold"))
     for number, finding in enumerate(bad, 1):
+        lines = Table.grid(padding=(0, 1))
+        lines.add_column(justify="right", no_wrap=True, min_width=3)
+        lines.add_column(overflow="fold")
         head = Text.assemble((finding.severity, _STYLES[finding.severity]), "  ", (safe(f"{finding.what}."), "bold"))
-        grid.add_row(f"\n{number}.", Text.assemble("\n", head))
-        grid.add_row("", Text(safe(f"{finding.cost}.")))
-        grid.add_row("", Text.assemble(("Fix: ", "bold"), safe(finding.fix)))
-    if bad:
-        console.print(grid)
-    for what in unchecked:
-        console.print(Text(f"\nNot checked: {safe(what)}"))
+        lines.add_row(f"{number}.", head)
+        lines.add_row("", Text(safe(f"{finding.cost}.")))
+        lines.add_row("", Text.assemble(("Fix: ", "bold"), safe(f"{finding.fix}{':' if finding.command else '.'}")))
+        console.print()
+        console.print(lines)
+        if finding.command:
+            console.print(Text(f"    {safe(finding.command)}", style="cyan"), soft_wrap=True)
+    if unchecked:
+        console.print(Text("\nNot checked", style="bold"))
+        for what in unchecked:
+            console.print(Text(f"- {safe(what)}"))
     fine = [finding for finding in findings if finding.severity == FINE]
     if fine:
         console.print(Text("\nFine", style="bold"))

@@ -5,6 +5,7 @@ Each is a pure function from facts to findings.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -38,40 +39,6 @@ _UNASKED = {
     "describe_flow_logs": (COSTS, "Which flow logs there are, and whether AWS can deliver them, is not known"),
 }
 
-_NEEDED = {
-    "vpc_flow_logs": (
-        BLOCKS,
-        "no VPC flow log",
-        "There is nothing to attribute",
-        "Copy AWSLogs/…/vpcflowlogs/… there; if there is no flow log yet: {create}",
-    ),
-    "describe_network_interfaces": (
-        BLOCKS,
-        "no poll of interfaces (snapshots/describe_network_interfaces/)",
-        "Who held an address is known only where CloudTrail has the interface's creation",
-        "Run `leasehold collect` every half hour",
-    ),
-    "list_functions": (
-        COSTS,
-        "no poll of functions (snapshots/list_functions/)",
-        "Which functions share an interface is not known: only the name of an interface's creator is left",
-        "Run `leasehold collect` every half hour",
-    ),
-    "get_metric_data": (
-        COSTS,
-        "no metrics of functions (snapshots/get_metric_data/)",
-        "Which of the functions that share an interface ran is known from CloudTrail at most",
-        "Run `leasehold collect` every half hour",
-    ),
-    "cloudtrail": (
-        COSTS,
-        "no CloudTrail file",
-        "A hand-over of an address is only as exact as half the gap between two polls",
-        "Copy AWSLogs/…/CloudTrail/… there; if there is no trail yet: aws cloudtrail create-trail --name leasehold "
-        "--s3-bucket-name BUCKET --is-multi-region-trail && aws cloudtrail start-logging --name leasehold",
-    ),
-}
-
 CREATE = (
     "aws ec2 create-flow-logs --resource-type VPC --resource-ids VPC_ID --traffic-type ALL --log-destination-type s3 "
     "--log-destination arn:aws:s3:::BUCKET --max-aggregation-interval 60 --log-format '${version} ${account-id} "
@@ -80,6 +47,47 @@ CREATE = (
     "${pkt-src-aws-service} ${pkt-dst-aws-service} ${flow-direction}'"
 )
 """A flow log with all that is used of it, and what people who read it will want."""
+
+COLLECT = "leasehold collect --raw RAW --regions REGION,…"
+
+_NEEDED = {
+    "vpc_flow_logs": (
+        BLOCKS,
+        "no VPC flow log",
+        "There is nothing to attribute",
+        "Copy AWSLogs/…/vpcflowlogs/… there; if there is no flow log yet, make one",
+        CREATE,
+    ),
+    "describe_network_interfaces": (
+        BLOCKS,
+        "no poll of interfaces (snapshots/describe_network_interfaces/)",
+        "Who held an address is known only where CloudTrail has the interface's creation",
+        "Poll every half hour",
+        COLLECT,
+    ),
+    "list_functions": (
+        COSTS,
+        "no poll of functions (snapshots/list_functions/)",
+        "Which functions share an interface is not known: only the name of an interface's creator is left",
+        "Poll every half hour",
+        COLLECT,
+    ),
+    "get_metric_data": (
+        COSTS,
+        "no answer with metrics (snapshots/get_metric_data/)",
+        "Which of the functions that share an interface ran is known from CloudTrail at most",
+        "Poll every half hour",
+        COLLECT,
+    ),
+    "cloudtrail": (
+        COSTS,
+        "no CloudTrail file",
+        "A hand-over of an address is only as exact as half the gap between two polls",
+        "Copy AWSLogs/…/CloudTrail/… there; if there is no trail yet, make one",
+        "aws cloudtrail create-trail --name leasehold --s3-bucket-name BUCKET --is-multi-region-trail && "
+        "aws cloudtrail start-logging --name leasehold",
+    ),
+}
 
 
 def engine(facts: Machine) -> list[Finding]:
@@ -95,7 +103,8 @@ def engine(facts: Machine) -> list[Finding]:
                 "engine",
                 "Spark has not fetched its Delta jars yet",
                 "The first start takes longer, and fails where Maven Central cannot be reached",
-                "Start it once with access: leasehold demo --engine spark --days 10",
+                "Start it once with access to it",
+                "leasehold demo --engine spark --days 10",
             )
         ]
     return [Finding(FINE, "engine", f"The engine {facts.engine} can run")]
@@ -129,7 +138,7 @@ def clock(facts: Aws) -> list[Finding]:
     cost = "Polls are dated wrongly, and with them every lease"
     cost += "; AWS refuses what is signed more than 5 minutes off" if severity == BLOCKS else ""
     what = f"This machine's clock is {span(off)} {ahead} AWS's"
-    return [Finding(severity, "clock", what, cost, "Set the clock, and keep it by NTP: timedatectl set-ntp true")]
+    return [Finding(severity, "clock", what, cost, "Set the clock, and keep it by NTP", "timedatectl set-ntp true")]
 
 
 def access(facts: Aws) -> list[Finding]:
@@ -167,15 +176,15 @@ def raw(facts: Raw, taken_in: Iterable[str]) -> list[Finding]:
         )
         return [Finding(BLOCKS, "raw", f"{facts.problem[:1].upper()}{facts.problem[1:]}", nothing, fix)]
     if not facts.kinds and not facts.unnamed and facts.whole:
-        fix = f"Copy AWS's files (AWSLogs/…) there, then: leasehold collect --raw {facts.root}"
-        return [Finding(BLOCKS, "raw", f"There is no file below {facts.root!r}", nothing, fix)]
+        fix = "Copy AWS's files (AWSLogs/…) there, and poll"
+        collect = f"leasehold collect --raw {shlex.quote(facts.root)} --regions REGION,…"
+        return [Finding(BLOCKS, "raw", f"There is no file below {facts.root!r}", nothing, fix, collect)]
     if (facts.unnamed or not facts.whole) and not known:  # They tell by their content: only ingest knows.
         return [Finding(FINE, "raw", f"There are files below {facts.root!r}")]
     found = []
     for kind in (kind for kind in _NEEDED if kind not in known | facts.kinds):
-        severity, what, cost, fix = _NEEDED[kind]
-        fix = fix.replace("{create}", CREATE)
-        found.append(Finding(severity, "raw", f"There is {what} below {facts.root!r}", cost, fix))
+        severity, what, cost, fix, command = _NEEDED[kind]
+        found.append(Finding(severity, "raw", f"There is {what} below {facts.root!r}", cost, fix, command))
     return found or [Finding(FINE, "raw", f"There are files of every kind below {facts.root!r}")]
 
 
@@ -186,8 +195,9 @@ def lake(facts: LakeFacts) -> list[Finding]:
         fix = "Check --lake, and whether its files may be read; what a lake lost is made again from the raw files"
         return [Finding(BLOCKS, "lake", f"The lake {where} cannot be read: {facts.unreadable}", "Nothing works", fix)]
     if not facts.there:
-        fix = "leasehold run nightly --start 2026-03-11 --end 2026-03-12 (days that the raw files have)"
-        return [Finding(BLOCKS, "lake", f"There are no tables in {where} yet", "Nothing can be asked", fix)]
+        fix = "Run the days that the raw files have"
+        command = "leasehold run nightly --start 2026-03-11 --end 2026-03-12"
+        return [Finding(BLOCKS, "lake", f"There are no tables in {where} yet", "Nothing can be asked", fix, command)]
     found = []
     if facts.lacking:
         columns = listed(f"{name}.{column}" for name, lacking in facts.lacking.items() for column in lacking)
@@ -216,16 +226,16 @@ def runs(facts: LakeFacts, now: datetime) -> list[Finding]:
         if run["outcome"] != "done":
             window = f"--start {run['window_start']:%Y-%m-%dT%H} --end {run['window_end']:%Y-%m-%dT%H}"
             what = f"The last run of {run['job']} failed at {moment(run['started_at'])}: {run['outcome']}"
-            fix = f"Mend what it says, then run the window again: leasehold run hourly {window}"
-            found.append(Finding(BLOCKS, "runs", what, "The tables after it are as old as the run before", fix))
+            cost, fix = "What comes after it is as old as the run before", "Mend what it says, then run it again"
+            found.append(Finding(BLOCKS, "runs", what, cost, fix, f"leasehold run hourly {window}"))
             break  # The jobs after it have not run for this very reason.
     until = facts.taken_in_until
     if until and now - until > _LATE:
         ago = span(int((now - until).total_seconds()))
         what = f"The last window that was taken in ended at {moment(until)}, {ago} ago"
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        fix = f"leasehold run nightly --start {until:%Y-%m-%d} --end {midnight:%Y-%m-%d}; then schedule it every night"
-        found.append(Finding(COSTS, "runs", what, "Nothing since then is seen", fix))
+        command = f"leasehold run nightly --start {until:%Y-%m-%d} --end {midnight:%Y-%m-%d}"
+        found.append(Finding(COSTS, "runs", what, "Nothing since then is seen", "Run it every night", command))
     if until and not found:
         found.append(Finding(FINE, "runs", f"The last runs are done, until {moment(until)}"))
     return found

@@ -24,7 +24,9 @@ class Finding:
     cost: str = ""
     """what does not work, or is not seen"""
     fix: str = ""
-    """the command, the setting or the permission"""
+    """what to do: the setting, the permission"""
+    command: str = ""
+    """the command that does it"""
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

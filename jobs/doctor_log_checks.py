@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.doctor_aws import Aws, FlowLog
-from jobs.doctor_checks import CREATE
+from jobs.doctor_checks import COLLECT, CREATE
 from jobs.doctor_finding import BLOCKS, COSTS, FINE, Finding, listed
 from jobs.doctor_lake import LakeFacts
 from jobs.show import moment, span
@@ -21,11 +21,11 @@ Row = dict[str, Any]
 _SOURCES = (
     (
         "flow-log record",
-        "Does AWS deliver, and do the files come below the raw folder? `aws ec2 describe-flow-logs --region REGION` "
-        "tells (DeliverLogsStatus)",
+        "Does AWS deliver (DeliverLogsStatus), and do the files come below the raw folder?",
+        "aws ec2 describe-flow-logs --region REGION",
     ),
-    ("CloudTrail event", "Is the trail logging? aws cloudtrail get-trail-status --name TRAIL"),
-    ("poll", "Is `leasehold collect` scheduled every half hour, and does it end well?"),
+    ("CloudTrail event", "Is the trail logging?", "aws cloudtrail get-trail-status --name TRAIL"),
+    ("poll", "Is `leasehold collect` scheduled every half hour, and does it end well?", COLLECT),
 )
 _STOPPED = {"flow-log record": timedelta(hours=3), "CloudTrail event": timedelta(hours=6), "poll": timedelta(hours=3)}
 """So long before the end of what was taken in the last one is old: flow logs may come an hour late and more."""
@@ -63,25 +63,27 @@ _FIELDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Everything between two addresses is one conversation: a new port of a known peer is not seen",
     ),
 )
-_COLLECT = "Run `leasehold collect` every half hour"
+_MAKE = "Make a flow log there that writes to S3"
+_UNSEEN = "Nothing that its functions send is seen"
+_OFTEN = "Poll every half hour"
 _EVENTS = (
     (
         "Management", "no management events",
-        "A hand-over of an address is only as exact as half the gap between two polls",
+        "A hand-over of an address is only as exact as half the gap between two polls", "Have the trail log them",
         "aws cloudtrail put-event-selectors --trail-name TRAIL --event-selectors "
         '\'[{"ReadWriteType":"All","IncludeManagementEvents":true}]\'',
     ),
     (
         "Data", "no data events of functions",
         "Which of the functions that share an interface sent something is estimated where it could be known; "
-        "`leasehold coverage` says for which functions that matters most (AWS charges for them)",
+        "`leasehold coverage` says for which functions that matters most",
+        "Have the trail log them (AWS charges for them; the command replaces the selectors that the trail has)",
         "aws cloudtrail put-event-selectors --trail-name TRAIL --advanced-event-selectors "
         '\'[{"FieldSelectors":[{"Field":"eventCategory","Equals":["Management"]}]},{"FieldSelectors":[{"Field":'
-        '"eventCategory","Equals":["Data"]},{"Field":"resources.type","Equals":["AWS::Lambda::Function"]}]}]\' '
-        "(it replaces the selectors that the trail has)",
+        '"eventCategory","Equals":["Data"]},{"Field":"resources.type","Equals":["AWS::Lambda::Function"]}]}]\'',
     ),
 )  # fmt: skip
-_NEW = f"A flow log cannot be changed: make a new one, and delete the old one when it delivers. {CREATE}"
+_NEW = "A flow log cannot be changed: make a new one, and delete the old one when it delivers"
 
 
 def all_flow_logs(aws: Aws, of_records: Iterable[FlowLog]) -> list[FlowLog]:
@@ -102,20 +104,20 @@ def formats(found: list[FlowLog]) -> list[Finding]:
     of_use = [one for one in readable if one.fields is not None]
     useless = [one for one in of_use if not one.fields]
     if useless:
-        what = f"{_names(useless)} lack one of interface-id, srcaddr, dstaddr, start and end"
-        findings.append(Finding(BLOCKS, "flow logs", what, "Nothing of them can be read", _NEW))
+        what = f"{_names(useless)} without one of interface-id, srcaddr, dstaddr, start and end"
+        findings.append(Finding(BLOCKS, "flow logs", what, "Nothing of them can be read", _NEW, CREATE))
     for names, written, cost in _FIELDS:
         lacking = [one for one in of_use if one.fields and not set(names) <= one.fields]
         if lacking:
-            findings.append(Finding(COSTS, "flow logs", f"{_names(lacking)} lack {written}", cost, _NEW))
+            findings.append(Finding(COSTS, "flow logs", f"{_names(lacking)} without {written}", cost, _NEW, CREATE))
     coarse = [one for one in readable if (one.window_seconds or 0) > 60]
     if coarse:
         cost = (
             "A beacon that comes more often than about every 15 minutes cannot be seen, and what two functions did "
             "one after the other on an address within one window cannot be told apart"
         )
-        what = f"{_names(coarse)} gather records over 10 minutes"
-        findings.append(Finding(COSTS, "flow logs", what, cost, f"--max-aggregation-interval 60. {_NEW}"))
+        what = f"{_names(coarse)} with windows of 10 minutes"
+        findings.append(Finding(COSTS, "flow logs", what, cost, _NEW, CREATE))
     findings += _traffic(readable)
     if found and not findings:
         findings.append(Finding(FINE, "flow logs", f"{len(found)} flow logs have all that is used of them"))
@@ -132,8 +134,8 @@ def _traffic(found: list[FlowLog]) -> list[Finding]:
         enough = {(one.account_id, one.region) for one in found if one.traffic in ("ALL", rest)}
         only = [one for one in found if one.traffic == sort and (one.account_id, one.region) not in enough]
         if only:
-            what = f"{_names(only)} take {sort} traffic only"
-            findings.append(Finding(severity, "flow logs", what, cost, f"--traffic-type ALL. {_NEW}"))
+            what = f"{_names(only)} with {sort} traffic only"
+            findings.append(Finding(severity, "flow logs", what, cost, _NEW, CREATE))
     return findings
 
 
@@ -147,11 +149,20 @@ def watched(aws: Aws) -> list[Finding]:
         (
             (aws.with_functions & aws.listed) - readable - others,
             "There is no VPC flow log in {}, where functions are in a VPC",
-            "Nothing that they send is seen",
+            _UNSEEN,
         ),
     ):
         if places:
-            findings.append(Finding(BLOCKS, "flow logs", what.format(_where(places)), cost, CREATE))
+            findings.append(
+                Finding(
+                    BLOCKS,
+                    "flow logs",
+                    what.format(_where(places)),
+                    cost,
+                    "Make a flow log there that writes to S3",
+                    CREATE,
+                )
+            )
     return findings
 
 
@@ -160,8 +171,10 @@ def freshness(lake: LakeFacts, now: datetime) -> list[Finding]:
     if lake.taken_in_until is None:
         return []
     until = min(now, lake.taken_in_until)
+    # Elsewhere a day may well pass without any event.
+    of_lambda = [row for row in lake.trails if (row["account_id"], row["region"]) in lake.lambda_places]
     findings = []
-    for (what, fix), rows in zip(_SOURCES, (lake.flows, lake.trails, lake.polls), strict=True):
+    for (what, fix, command), rows in zip(_SOURCES, (lake.flows, of_lambda, lake.polls), strict=True):
         latest: dict[str, datetime] = {}
         for row in rows:
             place = f"{row['account_id']} {row['region']}"
@@ -172,21 +185,27 @@ def freshness(lake: LakeFacts, now: datetime) -> list[Finding]:
             said = f"No {what} of {listed(old)} is later than {moment(longest)}"
             unseen = span(int((until - longest).total_seconds()))
             cost = f"Until {moment(until)}, the end of what was taken in, {unseen} are not seen"
-            findings.append(Finding(COSTS, "freshness", said, cost, fix))
+            findings.append(Finding(COSTS, "freshness", said, cost, fix, command))
     silent = lake.lambda_places - {(row["account_id"], row["region"]) for row in lake.flows}
     if silent:
         said = f"Lambda has interfaces in {_where(silent)}, but no flow-log record is of there"
-        findings.append(Finding(BLOCKS, "freshness", said, "Nothing that its functions send is seen", CREATE))
+        findings.append(
+            Finding(
+                BLOCKS, "freshness", said, "Nothing that its functions send is seen", "Make a flow log there", CREATE
+            )
+        )
     return findings or [Finding(FINE, "freshness", f"All sources reach {moment(until)}")]
 
 
 def trails(lake: LakeFacts) -> list[Finding]:
     """Does CloudTrail tell of changes, and of invocations, where Lambda has interfaces?"""
     findings = []
-    for category, what, cost, fix in _EVENTS:
+    for category, what, cost, fix, command in _EVENTS:
         told = {(row["account_id"], row["region"]) for row in lake.trails if row["event_category"] == category}
         if lacking := lake.lambda_places - told:
-            findings.append(Finding(COSTS, "CloudTrail", f"CloudTrail has {what} in {_where(lacking)}", cost, fix))
+            findings.append(
+                Finding(COSTS, "CloudTrail", f"CloudTrail has {what} in {_where(lacking)}", cost, fix, command)
+            )
     if lake.lambda_places and not findings:
         findings.append(Finding(FINE, "CloudTrail", "Management and data events are there"))
     return findings
@@ -205,12 +224,12 @@ def polls(lake: LakeFacts, configured: Iterable[tuple[str, str]]) -> list[Findin
             # Where there are leases something else has told of interfaces.
             severity = BLOCKS if never - lake.lambda_places else COSTS
             what = f"No whole answer of {operation} is of {_where(never)} within a week"
-            findings.append(Finding(severity, "polls", what, cost, _COLLECT))
+            findings.append(Finding(severity, "polls", what, cost, _OFTEN, COLLECT))
         if rare := {place: row["usual"] for place, row in seen.items() if (row["usual"] or 0) > _RARE_SECONDS}:
             usual = int(max(rare.values()))
             what = f"{operation} is polled only every {span(usual)} in {_where(rare)}"
             late = f"Without CloudTrail a hand-over of an address may be off by {span(usual // 2)}"
-            findings.append(Finding(COSTS, "polls", what, late, _COLLECT))
+            findings.append(Finding(COSTS, "polls", what, late, _OFTEN, COLLECT))
         if missed := [row for row in lake.missed if row[name]]:
             where = _where((row["account_id"], row["region"]) for row in missed)
             what = f"About {sum(row[name] for row in missed):,} polls of {operation} are missing in {where}"
@@ -238,8 +257,12 @@ def outside(lake: LakeFacts) -> list[Finding]:
     if not lake.outside:
         return []
     what = f"Functions outside any VPC: {listed(lake.outside)}"
-    fix = "Give those that matter a VPC: aws lambda update-function-configuration --function-name NAME --vpc-config …"
-    return [Finding(COSTS, "functions", what, "Flow logs do not reach them: nothing that they send is seen", fix)]
+    cost, fix = "Flow logs do not reach them: nothing that they send is seen", "Give those that matter a VPC"
+    command = (
+        "aws lambda update-function-configuration --function-name NAME --vpc-config "
+        "SubnetIds=SUBNET_ID,SecurityGroupIds=GROUP_ID"
+    )
+    return [Finding(COSTS, "functions", what, cost, fix, command)]
 
 
 def _names(found: list[FlowLog]) -> str:
