@@ -13,7 +13,8 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
 
 from conf.settings import Account, Settings
 from jobs.collect.access import Access, Clients, enter, regions_of
@@ -27,6 +28,8 @@ _ATTEMPTS, _CONNECT_SECONDS, _READ_SECONDS = 2, 4, 12
 _ANY_REGION = "us-east-1"
 _METRIC = {"Namespace": "AWS/Lambda", "MetricName": "Invocations"}
 _OBJECTS = 1_000
+_SILENCE = (exceptions.HTTPClientError, exceptions.ConnectionError)
+"""No network, or one that lets nobody out."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def look(settings: Settings, now: Callable[[], datetime]) -> Aws:
     home = (*settings.regions, clients.home() or _ANY_REGION)[0]
     try:
         answer = clients.client("sts", home).get_caller_identity()
-    except HTTPClientError as error:
+    except _SILENCE as error:
         return Aws(unchecked=f"AWS does not answer ({type(error).__name__})")
     except ClientError as error:
         return Aws(refused=failure(error, "", home, "get_caller_identity"), clock_seconds=_ahead(error.response, now))
@@ -113,7 +116,7 @@ def bucket(root: str, settings: Settings) -> Raw:
         clients = Clients(_ATTEMPTS, _CONNECT_SECONDS, _READ_SECONDS)
         region = (*settings.regions, clients.home() or _ANY_REGION)[0]
         answer = clients.client("s3", region).list_objects_v2(Bucket=name, Prefix=prefix, MaxKeys=_OBJECTS)
-    except HTTPClientError:
+    except _SILENCE:
         return Raw(root, checked=False)
     except LeaseholdError as error:
         return Raw(root, f"{root!r} cannot be listed: {error}")

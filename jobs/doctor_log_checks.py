@@ -120,7 +120,7 @@ def formats(found: list[FlowLog]) -> list[Finding]:
         findings.append(Finding(COSTS, "flow logs", what, cost, _NEW, CREATE))
     findings += _traffic(readable)
     if found and not findings:
-        findings.append(Finding(FINE, "flow logs", f"{len(found)} flow logs have all that is used of them"))
+        findings.append(Finding(FINE, "flow logs", f"{_names(found)}: all that is used of them is there"))
     return findings
 
 
@@ -153,16 +153,7 @@ def watched(aws: Aws) -> list[Finding]:
         ),
     ):
         if places:
-            findings.append(
-                Finding(
-                    BLOCKS,
-                    "flow logs",
-                    what.format(_where(places)),
-                    cost,
-                    "Make a flow log there that writes to S3",
-                    CREATE,
-                )
-            )
+            findings.append(Finding(BLOCKS, "flow logs", what.format(_where(places)), cost, _MAKE, CREATE))
     return findings
 
 
@@ -189,11 +180,7 @@ def freshness(lake: LakeFacts, now: datetime) -> list[Finding]:
     silent = lake.lambda_places - {(row["account_id"], row["region"]) for row in lake.flows}
     if silent:
         said = f"Lambda has interfaces in {_where(silent)}, but no flow-log record is of there"
-        findings.append(
-            Finding(
-                BLOCKS, "freshness", said, "Nothing that its functions send is seen", "Make a flow log there", CREATE
-            )
-        )
+        findings.append(Finding(BLOCKS, "freshness", said, _UNSEEN, _MAKE, CREATE))
     return findings or [Finding(FINE, "freshness", f"All sources reach {moment(until)}")]
 
 
