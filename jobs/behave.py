@@ -34,7 +34,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     hours.reopen(lake, "baseline", queued)
     events = lake.read(CLOUDTRAIL_EVENTS).where(on_days)
     lake.replace(FUNCTION_API_CALLS, on_days, function_api_calls(events, lake.read(FUNCTION_CONFIGS)))
-    lake.replace(FUNCTION_CHANGES, on_days, function_changes(events))
+    lake.replace(FUNCTION_CHANGES, on_days, function_changes(events, lake.read(FUNCTION_CONFIGS)))
     progress(1, 2)
     lake.replace(FUNCTION_METRICS_HOURLY, on_days, metrics_hourly(lake.read(FUNCTION_METRICS).where(on_days)))
     activity = FUNCTION_ACTIVITY_HOURLY.filled(hourly_api_activity(lake.read(FUNCTION_API_CALLS).where(on_days)))

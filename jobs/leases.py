@@ -20,6 +20,7 @@ from jobs.window import Window
 from transforms import sightings
 from transforms.api_calls import changed_sessions
 from transforms.changes import changed_hours
+from transforms.function_changes import calls_of_roles
 from transforms.function_configs import function_configs
 from transforms.interfaces import interfaces
 from transforms.leases import ip_leases
@@ -69,14 +70,19 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
 
 
 def _with_sessions_of(lake: Lake, functions: DataFrame) -> list[datetime]:
-    """The hours with API calls of role sessions that are taken for these functions'."""
+    """The hours in which these functions' role sessions called an API, or their roles were changed."""
     named = functions.toArrow()
     if not named.num_rows:
         return []
     keys = lake.spark.createDataFrame(named)
     calls = lake.read(CLOUDTRAIL_EVENTS).where("session_name IS NOT NULL AND in_scope_of_arn IS NULL")
     spoken = calls.join(keys, ["session_name", "role_arn"], "left_semi")
-    return hours.collect_hours(spoken.select(F.date_trunc("hour", "event_time").alias("hour")))
+    changed = calls_of_roles(lake.read(CLOUDTRAIL_EVENTS), keys)
+    return hours.collect_hours(
+        spoken.select("event_time")
+        .unionByName(changed.select("event_time"))
+        .select(F.date_trunc("hour", "event_time").alias("hour"))
+    )
 
 
 def _see(lake: Lake, days: list[date]) -> None:

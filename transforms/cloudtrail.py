@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from transforms.columns import SCOPE, scope
 
-_FUNCTION_ARN = r"^arn:[^:]*:lambda:([^:]*):([0-9]{12}):function:"
+_FUNCTION_ARN = r"^(?:arn:[^:]*:lambda:([^:]*):)?([0-9]{12}):function:"
 _FUNCTION = r"^(?:(?:arn:[^:]*:lambda:[^:]*:)?[0-9]{12}:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9$_-]+))?$"
 
 

@@ -37,7 +37,7 @@ FUNCTION_API_CALLS = Table(
 FUNCTION_CHANGES = Table(
     name="function_changes",
     job="behave",
-    key=("event_id", "account_id", "function_name", "change"),
+    key=("event_id", "account_id", "region", "function_name", "change"),
     partition_by="date",
     doc="One change, or attempt to change, a function or what watches it, as CloudTrail tells.",
     schema=columns(
@@ -49,8 +49,8 @@ FUNCTION_CHANGES = Table(
         (
             "change",
             "string",
-            "code, configuration, layer, role, role policy, vpc, environment, url, permission, trigger, concurrency, "
-            "created, deleted, published, flow logs, trail",
+            "code, configuration, layer, role, role policy (of its execution role), vpc, environment, url, permission, "
+            "trigger, concurrency, created, deleted, published, alias, log group; flow logs, trail, guardduty",
         ),
         ("event_name", "string", "the API call"),
         ("principal", "string", "who: the ARN without the session's name, else the service or account"),
@@ -58,6 +58,7 @@ FUNCTION_CHANGES = Table(
         ("user_agent", "string", ""),
         ("error_code", "string", "set: it was refused, and changed nothing"),
         ("detail", "string", "what it was changed to, in words, as far as CloudTrail says"),
+        ("opens_to", "string", "who else may call the function now: anybody, another account; NULL: nobody new"),
         ("date", "date", "of event_time"),
     ),
 )
