@@ -75,7 +75,9 @@ def _with_sessions_of(lake: Lake, functions: DataFrame) -> list[datetime]:
     if not named.num_rows:
         return []
     keys = lake.spark.createDataFrame(named)
-    calls = lake.read(CLOUDTRAIL_EVENTS).where("session_name IS NOT NULL AND in_scope_of_arn IS NULL")
+    calls = lake.read(CLOUDTRAIL_EVENTS).where(
+        "session_name IS NOT NULL AND (in_scope_of_arn IS NULL OR in_scope_of_arn NOT LIKE '%:function:%')"
+    )
     spoken = calls.join(keys, ["session_name", "role_arn"], "left_semi")
     changed = calls_of_roles(lake.read(CLOUDTRAIL_EVENTS), keys)
     return hours.collect_hours(

@@ -11,6 +11,10 @@ from transforms.columns import SCOPE, scope
 
 _FUNCTION = (*SCOPE, "function_name")
 IN_SCOPE, BY_SESSION = "in scope of", "session name"
+_OF_THE_WORLD = (
+    "iam", "sts", "organizations", "account", "route53", "route53domains", "cloudfront", "waf", "globalaccelerator",
+    "shield", "support", "health", "ce", "budgets", "trustedadvisor", "signin", "artifact",
+)  # fmt: skip
 
 
 def function_api_calls(cloudtrail: DataFrame, configs: DataFrame) -> DataFrame:
@@ -21,13 +25,16 @@ def function_api_calls(cloudtrail: DataFrame, configs: DataFrame) -> DataFrame:
     sessions so, and nobody else has cause to.
     """
     source = F.regexp_replace("event_source", r"\.amazonaws\.com(\.cn)?$", "")
+    # AWS documents `sourceArn` for the function, and writes it into `credentialsIssuedTo`.
+    by_lambda = F.col("in_scope_of_type") == "AWS::Lambda::Function"
+    issued, caller = F.col("in_scope_of_arn"), F.get_json_object("raw", "$.userIdentity.inScopeOf.sourceArn")
+    of_function = F.when(by_lambda & function_name(issued).isNotNull(), issued).when(by_lambda, caller)
     called = cloudtrail.select(
         "event_id",
         "event_time",
         F.col("account_id").alias("recorded_account"),
         F.col("region").alias("recorded_region"),
-        "in_scope_of_type",
-        "in_scope_of_arn",
+        of_function.alias("in_scope_of"),
         "session_name",
         source.alias("service"),
         F.col("event_name").alias("action"),
@@ -41,13 +48,12 @@ def function_api_calls(cloudtrail: DataFrame, configs: DataFrame) -> DataFrame:
         "read_only",
         "date",
     )
-    scoped = (F.col("in_scope_of_type") == "AWS::Lambda::Function") & F.col("in_scope_of_arn").isNotNull()
-    is_scoped = F.coalesce(scoped, F.lit(False))
+    is_scoped = function_name(F.col("in_scope_of")).isNotNull()
     # `function_owner` falls back on the columns account_id and region.
     owned = called.withColumns({"account_id": F.col("recorded_account"), "region": F.col("recorded_region")})
     told = owned.where(is_scoped).select(
-        "*", F.struct(*function_owner(F.col("in_scope_of_arn"))).alias("owner"),
-        function_name(F.col("in_scope_of_arn")).alias("function_name"),
+        "*", F.struct(*function_owner(F.col("in_scope_of"))).alias("owner"),
+        function_name(F.col("in_scope_of")).alias("function_name"),
         F.lit(IN_SCOPE).alias("identified_by"),
     ).withColumns({"account_id": F.col("owner.account_id"), "region": F.col("owner.region")}).drop("owner")  # fmt: skip
     sessions = _sessions(configs)
@@ -91,6 +97,7 @@ def hourly_api_activity(calls: DataFrame) -> DataFrame:
     """`function_activity_hourly` of API calls: each call counts as a call, for its region, and for its error.
 
     Calls that a service made on the function's behalf (`invoked_by`) are a consequence of its own: they do not count.
+    Services of the whole world write into one region's trail, wherever the caller is: that is not its region.
 
     s3:GetObject, refused with AccessDenied in eu-west-2 → api call `s3:GetObject`, api error
     `s3:GetObject AccessDenied`, api region `eu-west-2`.
@@ -100,7 +107,7 @@ def hourly_api_activity(calls: DataFrame) -> DataFrame:
         F.array(
             _thing(API_CALL, action),
             _thing(API_ERROR, F.concat(action, F.lit(" "), "error_code")),
-            _thing(API_REGION, F.col("api_region")),
+            _thing(API_REGION, F.when(~F.col("service").isin(*_OF_THE_WORLD), F.col("api_region"))),
         ),
         lambda t: t["thing"].isNotNull(),
     )
