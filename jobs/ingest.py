@@ -61,12 +61,13 @@ Row = dict[str, Any]
 def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = quiet) -> str:
     """Take in the files that belong to the window and are not in yet.
 
-    Those are the files whose name carries a time from `lookback_days` before the window to
+    Those are the files whose name carries a time from the day `lookback_days` before the window to
     `lateness_hours` after it, and those whose name carries none. A file whose content changed replaces what
     it gave before; a copy of a file under another name is skipped, and says of what.
     """
     root = Path(settings.raw)
-    earliest = window.start - timedelta(days=settings.lookback_days)
+    # From midnight: a file may only tell its day.
+    earliest = (window.start - timedelta(days=settings.lookback_days)).replace(hour=0)
     latest = window.end + timedelta(hours=settings.lateness_hours)
     shutil.rmtree(Path(lake.root) / _RECEIPTS, ignore_errors=True)  # what a killed run left
     known = _known(lake, earliest, latest)
@@ -164,12 +165,15 @@ def _queue(lake: Lake, jobs: tuple[str, ...], touched: list[datetime]) -> None:
 
 
 def _drop_second_copies(lake: Lake, days: set[date]) -> None:
-    """CloudTrail delivers some events twice: keep the copy of the file that was delivered first."""
+    """CloudTrail delivers some events twice, and Security Lake all of them again: keep the copy that came first.
+
+    Security Lake's files do not say when they came; their copies, which lack some of the event, come last.
+    """
     if not days:
         return
     events = lake.read(CLOUDTRAIL_EVENTS).where(conditions.on_dates("date", days))
     order = Window.partitionBy("event_id", "account_id").orderBy(
-        F.coalesce("delivered_at", "event_time"), "source_file", "source_line"
+        F.col("delivered_at").isNull(), "delivered_at", "source_file", "source_line"
     )
     later = events.withColumn("copy", F.row_number().over(order)).where(F.col("copy") > 1)
     found = later.select("date", "source_file", "source_line").toArrow()

@@ -7,11 +7,11 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from jobs.errors import LeaseholdError
-from jobs.sources.files import FileName
+from jobs.sources.files import FileName, event_day
 
 _UNDATED = datetime.min.replace(tzinfo=UTC)
 # Day folders need not be entered outside the window: AWS's (…/vpcflowlogs/<region>/2026/03/11, in the hive layout
@@ -31,7 +31,7 @@ class RawFile:
     source_file: str
     """path below the raw folder"""
     file_time: datetime | None
-    """the time in its name"""
+    """the time in its name; of Security Lake's, which has none, the start of the day of its events"""
     stat: str
     """size and time of change"""
     size: int = 0
@@ -70,13 +70,15 @@ class Plan:
 def listing(root: Path, earliest: datetime, latest: datetime) -> list[RawFile]:
     """The raw files whose name carries a time in [earliest, latest), or none; in the order of that time.
 
+    Files of Security Lake, which tell only the day of their events, count from its start.
+
     Day folders outside the window are not entered. Raises LeaseholdError if there is no such folder.
     """
     if not root.is_dir():
         raise LeaseholdError(f"there is no raw folder {str(root)!r}: set `raw` in the settings, or give --raw")
     found = []
     for path, entry in _walk(root, "", earliest.date() - timedelta(days=1), latest.date() + timedelta(days=1)):
-        moment = FileName.parse(path).time
+        moment = _file_time(FileName.parse(path))
         if moment is None or earliest <= moment < latest:
             status = entry.stat()
             found.append(RawFile(path, moment, f"{status.st_size}-{status.st_mtime_ns}", status.st_size))
@@ -96,7 +98,14 @@ def _walk(root: Path, below: str, first: date, last: date) -> Iterator[tuple[str
                 yield path, entry
 
 
+def _file_time(name: FileName) -> datetime | None:
+    return datetime.combine(name.day, time(), UTC) if name.day else name.time
+
+
 def _may_hold(folder: str, first: date, last: date) -> bool:
+    of_events = event_day(folder)
+    if of_events:
+        return first <= of_events <= last
     day = _DAY_FOLDER.search("/" + folder)
     if not day:
         return True

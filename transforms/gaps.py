@@ -31,9 +31,9 @@ _TWIN_SECONDS = 60
 def gaps(flow_logs: DataFrame, leases: DataFrame, polled: DataFrame, days: Sequence[date]) -> DataFrame:
     """Per account, region and day: what AWS skipped, where interfaces were silent without a word, how often was polled.
 
-    A flow log writes a NODATA line for each window without traffic, unless a tool that copied it left those out.
-    So gaps are looked for in flow logs that have such lines on that day; where the account's have none, silence and
-    loss cannot be told apart, and the gaps are NULL.
+    A flow log writes a NODATA line for each window without traffic, unless a tool that copied it left those out, or
+    the interface out of them. So gaps are looked for in flow logs that have such lines on that day; where the
+    account's have none, silence and loss cannot be told apart, and the gaps are NULL.
 
     A record may begin anywhere in its window: those of two neighbouring windows may be almost two windows apart, and
     their times off by a minute each. What is farther apart lacks a window between. At midnight a single interface
@@ -51,7 +51,7 @@ def gaps(flow_logs: DataFrame, leases: DataFrame, polled: DataFrame, days: Seque
             "head": _long(first - begins),
             "tail": _long(ends - last),
             "whole": _long(ends - begins),
-            "told": (F.max(F.coalesce("nodata", F.lit(0))).over(day) > 0) | first.isNull(),
+            "told": (F.max(F.coalesce("named", F.lit(0))).over(day) > 0) | first.isNull(),
         }
     )
     all_day, of_lambda = F.col("all_day") == 1, F.col("all_day").isNotNull()
@@ -100,6 +100,8 @@ def _silences(flow_logs: DataFrame, lives: DataFrame) -> DataFrame:
             F.max(F.greatest(begins, ends)).alias("last"),
             F.count_if(status == "SKIPDATA").alias("skipdata"),
             F.count_if(status == "NODATA").alias("nodata"),
+            # Security Lake's lines of silence do not say whose silence it was.
+            F.count_if((status == "NODATA") & F.col("interface_id").isNotNull()).alias("named"),
             F.max(F.when(status == "NODATA", ends - begins + 1)).alias("silent"),
         )
         .withColumn("date", _day_of("minute"))
@@ -117,7 +119,7 @@ def _silences(flow_logs: DataFrame, lives: DataFrame) -> DataFrame:
     )
     owner = {n: F.coalesce(F.nullif(f"own_{n}", F.lit(UNKNOWN)), n, F.lit(UNKNOWN)) for n in SCOPE}
     logs = recorded.join(lives, ["date", "interface_id"], "full").withColumns(owner)
-    says = F.sum("nodata").over(Window.partitionBy(*SCOPE, "date", "flow_log")) > 0
+    says = F.sum("named").over(Window.partitionBy(*SCOPE, "date", "flow_log")) > 0
     heard = logs.withColumn("gap", F.when(says, F.col("gap")))
     return heard.groupBy(*SCOPE, "date", "interface_id").agg(
         *_extent(), F.max("gap").alias("inner"), F.max("all_day").alias("all_day")
@@ -130,6 +132,7 @@ def _extent() -> list[Column]:
         F.max("last").alias("last"),
         F.sum("skipdata").alias("skipdata"),
         F.sum("nodata").alias("nodata"),
+        F.sum("named").alias("named"),
     ]
 
 

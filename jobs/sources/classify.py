@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pyarrow.parquet as pq
+
 from jobs.sources.cloudtrail_json import OTHER_FILES
 from jobs.sources.flow_log_fields import DEFAULT_FIELDS, fields_of, header_fields
 from jobs.sources.flow_log_lines import fault_of
-from jobs.sources.flow_log_parquet import column_names
-from jobs.sources.flow_logs import PARQUET
+from jobs.sources.parquet_files import PARQUET, glance
+from jobs.sources.security_lake import is_ocsf, kind_by_path, kind_of
 from jobs.sources.streams import DamagedError, UnreadableError, decompressed
 
 KINDS = (
@@ -38,6 +40,9 @@ def classify(path: str, source_file: str) -> tuple[str | None, str]:
         return "vpc_flow_logs", ""
     if re.search(r"/CloudTrail/|_CloudTrail_", source_file):
         return "cloudtrail", ""
+    kind, reason = kind_by_path(source_file)
+    if kind or reason:
+        return kind, reason
     operation = _SNAPSHOT.search(source_file)
     if operation and operation[1] in KINDS:
         return operation[1], ""
@@ -73,13 +78,19 @@ def _sniff(path: str) -> tuple[str | None, str]:
     if not head:
         return None, damage or "empty file"
     if head.startswith(PARQUET):
-        fields, fault = fields_of(column_names(path))
-        return ("vpc_flow_logs", "") if fields else (None, fault.replace("the header", "the Parquet file"))
+        return glance(path, _kind_of_parquet)
     if _is_flow_log(head):
         return "vpc_flow_logs", ""
     if head[:1] in (b"{", b"["):
         return _sniff_json(head)
     return None, "not a flow log, CloudTrail, or an answer of the pollers"
+
+
+def _kind_of_parquet(file: pq.ParquetFile) -> tuple[str | None, str]:
+    if is_ocsf(file.schema_arrow):
+        return kind_of(file)
+    fields, fault = fields_of(file.schema_arrow.names)
+    return ("vpc_flow_logs", "") if fields else (None, fault.replace("the header", "the Parquet file"))
 
 
 def _is_flow_log(head: bytes) -> bool:

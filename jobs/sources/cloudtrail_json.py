@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
-
-from jobs.sources.arrow import Row, SourceRow, arrow_schema, batches
+from jobs.sources.arrow import Row, arrow_schema
 from jobs.sources.cloudtrail_document import events_of
 from jobs.sources.files import FileName, Receipt
 from jobs.sources.redact import as_json, redacted_json
@@ -24,16 +22,8 @@ OTHER_FILES = re.compile(r"CloudTrail-(Digest|Insight|Aggregated)/")
 """Folders beside CloudTrail's, of files that hold no events of this kind."""
 
 
-def read_cloudtrail(files: Iterable[tuple[str, Receipt]]) -> Iterator[pa.RecordBatch]:
-    """CloudTrail files, (path to open, receipt) each, as batches of CLOUDTRAIL_EVENTS's schema.
-
-    A file is `{"Records": […]}`, a bare array, a single event, or any number of these one after the other; the
-    events may be wrapped as EventBridge does. What cannot be read goes to the receipts. Credentials are redacted.
-    """
-    return batches((row for path, receipt in files for row in _rows(path, receipt)), SCHEMA, "event_time")
-
-
-def _rows(path: str, receipt: Receipt) -> Iterator[SourceRow]:
+def json_events(path: str, receipt: Receipt) -> Iterator[tuple[int, Any]]:
+    """(index from 1, event or what stands in its place) of a file of JSON; what cannot be parsed is rejected."""
     other = OTHER_FILES.search(receipt.source_file)
     if other:
         receipt.skip(f"a CloudTrail {other[1].lower()} file, not events")
@@ -43,15 +33,19 @@ def _rows(path: str, receipt: Receipt) -> Iterator[SourceRow]:
     except UnreadableError as error:
         receipt.unreadable(str(error))
         return
-    name = FileName.parse(receipt.source_file)
     for index, event in events_of(data, damage, receipt):
-        try:
-            row = _row(_unwrapped(event), name)
-        except (_NoEventError, RecursionError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-            receipt.reject(index, _shown(event), reason)
-        else:
-            yield receipt, index, {**row, "source_file": receipt.source_file, "source_line": index}
+        yield index, _unwrapped(event)
+
+
+def row_or_rejection(index: int, event: Any, name: FileName, receipt: Receipt) -> Row | None:
+    """The event as a row of CLOUDTRAIL_EVENTS, `event` itself redacted; None, and a rejection, if it is none."""
+    try:
+        row = _row(event, name)
+    except (_NoEventError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        receipt.reject(index, _shown(event), reason)
+        return None
+    return {**row, "source_file": receipt.source_file, "source_line": index}
 
 
 def _unwrapped(event: Any) -> Any:

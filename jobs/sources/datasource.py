@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
-from jobs.sources.cloudtrail_json import read_cloudtrail
+from jobs.sources.cloudtrail import read_cloudtrail
 from jobs.sources.files import Receipt
 from jobs.sources.flow_logs import read_flow_logs
 from jobs.sources.snapshot_json import TABLES, read_snapshots

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from jobs.sources.redact import redacted_text
 
@@ -21,6 +21,12 @@ _NAMED = re.compile(r"(?:^|/)(\d{12})_([A-Za-z_-]+)_([a-z]{2}(?:-[a-z]+)+-\d)_")
 _REGION = re.compile(r"(?:vpcflowlogs|CloudTrail)/(?:aws-region=)?([a-z]{2}(?:-[a-z]+)+-\d)/")
 _FLOW_LOG = re.compile(r"_(fl-[0-9a-f]+)_")
 _STAMP = re.compile(r"[_-](\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?Z?[_.]")
+# Security Lake's folders, by the day of the event; of its preview by the hour, of Iceberg by the partition's own name.
+_LAKE = re.compile(
+    r"(?:^|/)region=([a-z]{2}(?:-[a-z]+)+-\d)/accountId=(\w+)/"
+    r"(?:(?:eventDay|eventHour)=(\d{4})(\d\d)(\d\d)|time_dt_day=(\d{4})-(\d\d)-(\d\d))(?:\d\d)?(?:/|$)",
+    re.IGNORECASE,
+)
 
 
 @dataclass
@@ -99,10 +105,16 @@ class FileName:
     region: str | None
     flow_log_id: str | None
     time: datetime | None
+    day: date | None = None
+    """the day of Security Lake's folder: of the events, whenever they came"""
 
     @classmethod
     def parse(cls, path: str) -> FileName:
         """`…/123456789012_vpcflowlogs_eu-west-1_fl-0a_20260105T1005Z_1f.log.gz` → its four parts."""
+        lake = _LAKE.search(path)
+        if lake:
+            account_id = lake[2] if re.fullmatch(r"\d{12}", lake[2]) else None
+            return cls(account_id, lake[1].lower(), None, None, event_day(path))
         named, account, region = _NAMED.search(path), _ACCOUNT.search(path), _REGION.search(path)
         flow_log, stamp = _FLOW_LOG.search(path), _STAMP.search(path, path.rfind("/") + 1)
         time = None
@@ -117,3 +129,12 @@ class FileName:
             flow_log[1] if flow_log else None,
             time,
         )
+
+
+def event_day(path: str) -> date | None:
+    """`…/region=eu-west-1/accountId=123456789012/eventDay=20260105/…` → 5 January; None if the path names no day."""
+    found = _LAKE.search(path)
+    try:
+        return date(*map(int, found.groups()[2:5] if found[3] else found.groups()[5:8])) if found else None
+    except ValueError:
+        return None

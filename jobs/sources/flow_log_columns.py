@@ -48,7 +48,8 @@ def batch_of(table: pa.Table, runs: list[Run]) -> pa.RecordBatch:
     if "log_status" not in arrays:
         # A format without log-status: rows with addresses are traffic.
         arrays["log_status"] = pc.if_else(pc.is_valid(arrays["src_addr"]), "OK", pa.scalar(None, pa.string()))
-    arrays["flow_log_id"] = _spread([name.flow_log_id for name in names], lengths, pa.string())
+    if "flow_log_id" not in arrays:
+        arrays["flow_log_id"] = _spread([name.flow_log_id for name in names], lengths, pa.string())
     arrays["delivered_at"] = _spread([name.time for name in names], lengths, _TIMESTAMP)
     arrays["source_file"] = _spread([run.receipt.source_file for run in runs], lengths, pa.string())
     arrays["source_line"] = pa.array(np.concatenate([run.lines for run in runs]))

@@ -1,15 +1,13 @@
 """Parquet flow logs: the same records as in text, whatever types their writer chose.
 
 AWS writes integers as INT_32 or INT_64 and texts as strings; others, who rewrite its files, write numbers as text,
-texts as numbers, or times as timestamps. All of it becomes the columns that the text reader makes, by the same rules.
-
-A file may be hostile: a few bytes of Parquet can stand for billions of values. So rows are decoded a batch at a
-time, texts stay in their dictionaries until their sizes are known, and a file that claims too much is not read.
+texts as numbers, or times as timestamps; Security Lake makes OCSF of them. All of it becomes the columns that the
+text reader makes, by the same rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,18 +19,14 @@ from jobs.sources.flow_log_columns import KNOWN_FIELDS, Run, batch_of
 from jobs.sources.flow_log_fields import REQUIRED, TRANSIT_GATEWAY, fields_of
 from jobs.sources.flow_log_lines import CONTROL, INT32, MAX_LINE_BYTES, NUMBERS, fault_of_values, plausible
 from jobs.sources.parquet_columns import decoded, encoded, is_usable, longest, shown, typed
-from jobs.sources.streams import UnreadableError, open_seekable
+from jobs.sources.parquet_files import Plan, read_parts, refuse
+from jobs.sources.security_lake import is_ocsf, kind_of
+from jobs.sources.security_lake_flows import columns_of, leaves_of
 
-ROW_GROUP_BYTES = 1 << 30
-"""A row group's size when decompressed; AWS's are below 128 MiB."""
-ROWS_A_BYTE = 4
-"""A record has two times, two ports and two addresses: no compressor puts more than this into a byte."""
 _BATCH_ROWS = 16_384
 _BATCH_BYTES = 32 << 20
 _FEW_ROWS = 16
 _PARTS = 8
-# What Arrow raises over damaged data; of the network and the disk an OSError has a number.
-_FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
 
 _Columns = Mapping[str, pa.Array]
 _Good = tuple[pa.Table, Run]
@@ -63,116 +57,49 @@ def _joined(goods: list[_Good]) -> pa.RecordBatch:
     return batch_of(pa.concat_tables([table for table, _ in goods]), [run for _, run in goods])
 
 
-def column_names(path: str) -> list[str]:
-    """The columns of a Parquet file; raises UnreadableError, also if it is no such file."""
-    with open_seekable(path) as stream:
-        try:
-            return list(pq.ParquetFile(stream, pre_buffer=False).schema_arrow.names)
-        except _FAULTS as fault:
-            raise UnreadableError(_no_parquet(fault)) from None
-
-
 def _records(path: str, receipt: Receipt) -> Iterator[_Good]:
     """The good records of one file."""
-    try:
-        with open_seekable(path) as stream:
-            size = stream.seek(0, 2)
-            if not size:
-                receipt.skip("empty file")
-                return
-            try:
-                file = _opened(stream)
-                chosen = _chosen(file, size, receipt)
-            except _FAULTS as fault:
-                _refuse(receipt, _no_parquet(fault))
-                return
-            first = 1
-            for group in range(file.num_row_groups if chosen else 0):
-                yield from _of_group(file, group, first, chosen, receipt)
-                first += file.metadata.row_group(group).num_rows
-            if chosen and first == 1:
-                receipt.note("no records in it")
-    except UnreadableError as error:
-        receipt.unreadable(str(error))
+    return read_parts(path, receipt, _plan, _BATCH_ROWS)
 
 
-def _opened(stream: Any) -> pq.ParquetFile:
-    """With texts as dictionaries: what a text says a million times is held once."""
-    # Without `pre_buffer`, whose threads go on reading, and crash, when a damaged file has been closed.
-    file = pq.ParquetFile(stream, pre_buffer=False)
-    names = [f.name for f in file.schema_arrow if not pa.types.is_nested(f.type)]
-    return pq.ParquetFile(
-        stream, metadata=file.metadata, read_dictionary=names, pre_buffer=False, page_checksum_verification=True
-    )
+def _plan(file: pq.ParquetFile, receipt: Receipt) -> Plan[_Good] | None:
+    """Which columns are read, as what; None, with the reason in the receipt: none is."""
+    make: Callable[[pa.RecordBatch], _Columns]
+    if is_ocsf(file.schema_arrow):
+        kind, reason = kind_of(file)
+        if kind != "vpc_flow_logs":
+            receipt.skip(reason or "CloudTrail in OCSF, not flow logs")
+            return None
+        words, make = leaves_of(file.schema_arrow, receipt), columns_of
+    else:
+        chosen = _chosen(file.schema_arrow, receipt)
+        words = list(chosen.values())
+        make = lambda batch: {field: encoded(field, batch.column(word)) for field, word in chosen.items()}  # noqa: E731
+    if not words:
+        return None
+    return words, lambda batch, first: _good(make(batch), batch.num_rows, first, receipt)
 
 
-def _chosen(file: pq.ParquetFile, size: int, receipt: Receipt) -> dict[str, str]:
+def _chosen(schema: pa.Schema, receipt: Receipt) -> dict[str, str]:
     """Our name of each column that is read → the file's; empty, with the reason in the receipt: none is."""
-    words = file.schema_arrow.names
-    fields, note = fields_of(words)
+    fields, note = fields_of(schema.names)
     if not fields:
-        if {"tgw_id", "tgw-id"} & set(words):
+        if {"tgw_id", "tgw-id"} & set(schema.names):
             receipt.skip(TRANSIT_GATEWAY)
         else:
-            _refuse(receipt, note)
+            refuse(receipt, note)
         return {}
-    unusable = {f: file.schema_arrow.field(w).type for f, w in zip(fields, words, strict=True)}
-    unusable = {f: kind for f, kind in unusable.items() if f in KNOWN_FIELDS and not is_usable(f, kind)}
+    types = dict(zip(fields, schema.types, strict=True))
+    unusable = {f: kind for f, kind in types.items() if f in KNOWN_FIELDS and not is_usable(f, kind)}
     for field, kind in unusable.items():
         if field in REQUIRED:
-            _refuse(receipt, f"{field} cannot be {kind}")
+            refuse(receipt, f"{field} cannot be {kind}")
             return {}
-    sizes = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
-    rows = sum(group.num_rows for group in sizes)
-    if any(group.num_rows < 0 for group in sizes) or rows > ROWS_A_BYTE * size:
-        _refuse(receipt, f"it claims {rows:,} records in {size:,} bytes")
-        return {}
-    largest = max((group.total_byte_size for group in sizes), default=0)
-    if largest > ROW_GROUP_BYTES:
-        _refuse(receipt, f"a row group of {largest:,} bytes: at most {ROW_GROUP_BYTES >> 20} MiB are read at once")
-        return {}
     if note:
         receipt.note(note)
     if unusable:
         receipt.note("; ".join(f"{field} passed over: it is {kind}" for field, kind in unusable.items()))
-    return {f: w for f, w in zip(fields, words, strict=True) if f in KNOWN_FIELDS and f not in unusable}
-
-
-def _no_parquet(fault: BaseException) -> str:
-    return f"no Parquet file, or a damaged one: {_said(fault)}"
-
-
-def _refuse(receipt: Receipt, reason: str) -> None:
-    receipt.reject(0, b"", reason)
-    receipt.note(f"no record was read: {reason}")
-
-
-def _of_group(
-    file: pq.ParquetFile, group: int, first: int, chosen: dict[str, str], receipt: Receipt
-) -> Iterator[_Good]:
-    """The records of a row group up to where it is damaged; the first of them is record `first` of the file."""
-    number, last = first, first + file.metadata.row_group(group).num_rows - 1
-    damage = ""
-    try:
-        batches = file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=list(chosen.values()), use_threads=False)
-        for batch in batches:
-            columns = {field: encoded(field, batch.column(word)) for field, word in chosen.items()}
-            yield from _good(columns, batch.num_rows, number, receipt)
-            number += batch.num_rows
-    except _FAULTS as fault:
-        damage = f": {_said(fault)}"
-    if damage or number <= last:
-        receipt.reject(
-            number, b"", f"row group {group + 1} is damaged{damage}; records {number:,} to {last:,} are lost"
-        )
-        receipt.note(f"row group {group + 1} is damaged")
-
-
-def _said(fault: BaseException) -> str:
-    """Arrow's words for a damaged file; raises what is no fault of the file."""
-    if isinstance(fault, OSError) and fault.errno:
-        raise fault
-    return (str(fault).splitlines() or [type(fault).__name__])[0][:200]
+    return {f: w for f, w in zip(fields, schema.names, strict=True) if f in KNOWN_FIELDS and f not in unusable}
 
 
 def _good(columns: _Columns, rows: int, first: int, receipt: Receipt) -> Iterator[_Good]:

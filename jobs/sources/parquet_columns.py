@@ -19,14 +19,14 @@ def is_usable(field: str, kind: pa.DataType) -> bool:
     """Can a column of this type hold the field?"""
     if types.is_dictionary(kind):
         kind = kind.value_type
-    if _is_text(kind) or types.is_integer(kind) or types.is_null(kind):
+    if is_text(kind) or types.is_integer(kind) or types.is_null(kind):
         return True
     if field in NUMBERS:
         return types.is_floating(kind) or types.is_decimal(kind) or (field in TIMES and types.is_timestamp(kind))
     return False
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     return kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 
 
@@ -39,7 +39,7 @@ def encoded(field: str, column: pa.Array) -> pa.Array:
         span = pc.min_max(column.indices)
         if span["min"].is_valid and not 0 <= span["min"].as_py() <= span["max"].as_py() < len(column.dictionary):
             raise ValueError("a value that is not in its dictionary")
-        if not _is_text(column.type.value_type):
+        if not is_text(column.type.value_type):
             column = column.dictionary_decode()
     kind = column.type
     if types.is_null(kind):
@@ -49,7 +49,7 @@ def encoded(field: str, column: pa.Array) -> pa.Array:
     if types.is_floating(kind):
         # Pandas has no other NULL for its numbers.
         return pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
-    if field in NUMBERS and not types.is_dictionary(kind) and not _is_text(kind):
+    if field in NUMBERS and not types.is_dictionary(kind) and not is_text(kind):
         return column
     if types.is_integer(kind):
         column = column.cast(pa.string())

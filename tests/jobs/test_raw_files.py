@@ -138,6 +138,30 @@ LAYOUTS = {
     "trail": "AWSLogs/o-a1b2c3d4e5/123456789012/CloudTrail/us-gov-west-1/2026/01/{day:02}/",
     "polls": "snapshots/list_functions/2026/01/{day:02}/",
 }
+LAKES = {
+    "Security Lake": "aws/VPC_FLOW/2.0/region=eu-west-1/accountId=123456789012/eventDay=202601{day:02}/",
+    "its preview": "aws/VPC_FLOW/region=eu-west-1/accountId=123456789012/eventHour=202601{day:02}23/",
+    "its custom sources": "ext/x/region=us-gov-west-1/accountId=somebody/eventDay=202601{day:02}/",
+    "Iceberg": "aws/VPC_FLOW/2.0/data/region=eu-west-1/accountid=123456789012/time_dt_day=2026-01-{day:02}/",
+}
+
+
+@pytest.mark.parametrize("layout", LAKES.values(), ids=LAKES)
+def test_a_file_of_security_lake_belongs_to_all_of_its_day(root: Path, layout: str) -> None:
+    file = put(root, layout.format(day=5) + "7ac45d7f.gz.parquet", "1")
+    other = put(root, layout.format(day=20) + "7ac45d7f.gz.parquet", "2")
+    midnight = datetime(2026, 1, 5, tzinfo=UTC)
+    hour = timedelta(hours=1)
+    for earliest, latest in ((midnight, midnight + hour), (midnight - 30 * hour, midnight + hour)):
+        assert [(f.source_file, f.file_time) for f in listing(root, earliest, latest)] == [(file, midnight)]
+    assert names(listing(root, midnight - 2 * hour, midnight)) == []
+    assert names(listing(root, midnight, midnight + 30 * 24 * hour)) == [file, other]
+
+
+def test_a_day_that_is_none_is_no_day(root: Path) -> None:
+    path = put(root, "aws/VPC_FLOW/2.0/region=eu-west-1/accountId=123456789012/eventDay=20260231/x.gz.parquet", "1")
+    day = datetime(2026, 1, 5, tzinfo=UTC)
+    assert names(listing(root, day, day + timedelta(days=1))) == [path]
 
 
 @pytest.mark.parametrize("prefix", ["", "team a/logs/", "backup/2020/01/01/", "AWSLogs/"])

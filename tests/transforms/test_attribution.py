@@ -9,6 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.sources.security_lake import FLOW_LOG_ID
 from tests import flow_oracles
 from tests.rows import MONDAY, Row, at, frame, lease, record, reply, resource, rows_of
 from transforms import attribution
@@ -79,6 +80,17 @@ def test_which_records_make_which_conversations(spark: SparkSession) -> None:
         ),
         "two flow logs with equal fields": (
             [*both, record(flow_log_id="fl-9", bytes=299)], [("10.0.9.9", 5432, 299, 0)],
+        ),
+        "Security Lake saw it, too, with equal fields": (
+            [*both, record(flow_log_id=FLOW_LOG_ID, bytes=299)], [("10.0.9.9", 5432, 300, 900)],
+        ),
+        "Security Lake saw it, too, with more": (
+            [record(version=2), record(flow_log_id=FLOW_LOG_ID, bytes=299), record(flow_log_id=FLOW_LOG_ID, bytes=299)],
+            [("10.0.9.9", 5432, 299, 0)],
+        ),
+        "only Security Lake saw it": (
+            [record(), record(flow_log_id=FLOW_LOG_ID, dst_port=22, bytes=40)],
+            [("10.0.9.9", 22, 40, 0), ("10.0.9.9", 5432, 300, 0)],
         ),
         "one flow log takes what was accepted, another what was rejected": (
             [record(), record(flow_log_id="fl-9", version=7, action="REJECT", dst_port=22, bytes=40)],

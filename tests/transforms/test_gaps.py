@@ -96,6 +96,16 @@ def test_records_are_counted_where_their_interface_belongs(spark: SparkSession) 
     assert got == {(ACCOUNT, REGION): (1, 2), ("unknown", "unknown"): (0, 1), ("210987654321", REGION): (0, 1)}
 
 
+def test_lines_of_silence_that_name_no_interface_tell_nothing_of_any(spark: SparkSession) -> None:
+    talk = [record(start_time=at(t)) for t in ("9:00", "12:00")]
+    polls = [poll(at("0:00")), poll(at("23:50"))]
+    began = lease(valid_from=at("1T00:00") - timedelta(days=1))
+    for interface, gap_interfaces in (("eni-1", 1), (None, None)):
+        silence = quiet(at("0:00"), at("9:00"), interface_id=interface)
+        (found,) = [r for r in measured(spark, talk + silence, [began], polls) if r["date"] == DAY]
+        assert (found["gap_interfaces"], found["nodata_records"]) == (gap_interfaces, 54)
+
+
 def test_polls_and_those_missed(spark: SparkSession) -> None:
     """One account a case: on Monday and on Tuesday, (polls, missed)."""
 

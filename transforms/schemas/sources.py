@@ -73,8 +73,12 @@ FLOW_LOGS = Table(
             (f"next_hop_{name}", "string", "v11")
             for name in ("interface_id", "subnet_id", "az_id", "vpc_id", "interface_type")
         ],
-        ("flow_log_id", "string", "fl-… from the file's name: several flow logs may watch one interface"),
-        ("delivered_at", "timestamp", "the time in the file's name"),
+        (
+            "flow_log_id",
+            "string",
+            "fl-… from the file's name, or amazon-security-lake: several flow logs may watch one interface",
+        ),
+        ("delivered_at", "timestamp", "the time in the file's name; NULL without one"),
         *_SOURCE,
         ("date", "date", "of start_time"),
     ),
@@ -117,8 +121,8 @@ CLOUDTRAIL_EVENTS = Table(
         ("response_elements", "string", "JSON; secrets redacted"),
         ("additional_event_data", "string", "JSON; customerEniId of Lambda data events is here"),
         ("resources", "string", "JSON"),
-        ("raw", "string", "the whole event as JSON; secrets redacted"),
-        ("delivered_at", "timestamp", "the time in the file's name"),
+        ("raw", "string", "the whole event as JSON (from Security Lake: put together again); secrets redacted"),
+        ("delivered_at", "timestamp", "the time in the file's name; NULL without one"),
         *_SOURCE,
         ("date", "date", "of event_time"),
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.sources.cloudtrail_json import read_cloudtrail
+from jobs.sources.cloudtrail import read_cloudtrail
 from jobs.sources.files import Receipt
 from jobs.sources.flow_logs import read_flow_logs
 from jobs.sources.snapshot_json import read_snapshots

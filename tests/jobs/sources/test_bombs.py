@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.sources.cloudtrail_json import read_cloudtrail
+from jobs.sources.cloudtrail import read_cloudtrail
 from jobs.sources.files import Receipt
 from jobs.sources.flow_log_text import MAX_REJECTIONS
 from jobs.sources.flow_logs import read_flow_logs
 from jobs.sources.snapshot_json import read_snapshots
 from jobs.sources.streams import BLOCK_BYTES, BOMB_BYTES, BOMB_RATIO
+from tests import ocsf
+from tests.jobs.sources import security_lake_shapes as shapes
 from tests.jobs.sources.reading import GOOD, HEADER, lines
 from tests.jobs.sources.test_flow_log_parquet import NAMES, table
 
@@ -142,3 +144,30 @@ def test_a_parquet_file_of_many_long_texts(tmp_path: Path) -> None:
     rows, receipt, held = _measured(read_flow_logs, tmp_path / "x.parquet")
     assert (rows, receipt.rejected) == (40_000, [])
     assert held < 5 * BOMB_BYTES
+
+
+def test_a_parquet_file_of_events_with_the_same_large_text(tmp_path: Path) -> None:
+    """400 events of Security Lake say the same two megabytes, that is 800 MB, and the file holds them once."""
+    content = ocsf.table([shapes.PUT_1] * 400, ocsf.TRAIL[1])
+    same = pa.DictionaryArray.from_arrays(pa.array(np.zeros(400, np.int32)), pa.array(["x" * 2_000_000]))
+    agent = pa.StructArray.from_arrays([same], ["user_agent"])
+    at = content.column_names.index("http_request")
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(content.set_column(at, "http_request", agent), path, dictionary_pagesize_limit=1 << 30)
+    assert path.stat().st_size < 5_000_000
+    rows, receipt, held = _measured(read_cloudtrail, path)
+    assert (rows, receipt.rejected_count) == (0, 400)
+    assert receipt.rejected[0].reason.startswith("an event of 2,00")
+    assert held < 3 * BOMB_BYTES
+
+
+def test_a_parquet_file_of_records_with_millions_of_parts(tmp_path: Path) -> None:
+    """One event has a resource for each bit of a run-length: the file says so itself, and is not believed."""
+    parts = pa.ListArray.from_arrays(pa.array([0, 20_000_000], pa.int32()), pa.nulls(20_000_000, pa.string()))
+    content = ocsf.table([shapes.PUT_1], ocsf.TRAIL[1])
+    at = content.column_names.index("resources")
+    pq.write_table(content.set_column(at, "resources", parts), tmp_path / "x.parquet")
+    assert (tmp_path / "x.parquet").stat().st_size < 100_000
+    rows, receipt, held = _measured(read_cloudtrail, tmp_path / "x.parquet")
+    assert rows == 0 and receipt.rejected[0].reason.startswith("it claims 20,000,000 values of a column in ")
+    assert held < BOMB_BYTES

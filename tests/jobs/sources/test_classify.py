@@ -13,6 +13,8 @@ from jobs.sources.classify import classify
 from tests.jobs.sources.reading import GOOD, HEADER, lines
 
 _ACCOUNT = "AWSLogs/123456789012"
+_LAKE = "region=eu-west-1/accountId=123456789012/eventDay=20260302"
+_NEITHER = "neither flow logs nor CloudTrail"
 BY_NAME = {
     f"{_ACCOUNT}/vpcflowlogs/eu-west-1/2026/03/02/x.log.gz": ("vpc_flow_logs", ""),
     f"{_ACCOUNT}/CloudTrail/eu-west-1/2026/03/02/x.json.gz": ("cloudtrail", ""),
@@ -24,6 +26,15 @@ BY_NAME = {
     "snapshots/list_functions/2026/03/02/x.json.gz": ("list_functions", ""),
     "snapshots/failed_polls/2026/03/02/x.json.gz": ("failed_polls", ""),
     f"{_ACCOUNT}/vpcflowlogs/eu-west-1/2026/03/02/x.log.parquet": ("vpc_flow_logs", ""),
+    f"aws/VPC_FLOW/1.0/{_LAKE}/x.gz.parquet": ("vpc_flow_logs", ""),
+    f"lake/aws/VPC_FLOW/2.0/{_LAKE}/x.gz.parquet": ("vpc_flow_logs", ""),
+    f"aws/CLOUD_TRAIL_MGMT/2.0/{_LAKE}/x.gz.parquet": ("cloudtrail", ""),
+    f"aws/LAMBDA_EXECUTION/2.0/{_LAKE}/x.gz.parquet": ("cloudtrail", ""),
+    f"aws/S3_DATA/2.0/{_LAKE}/x.gz.parquet": ("cloudtrail", ""),
+    f"aws/ROUTE53/2.0/{_LAKE}/x.gz.parquet": (None, f"Security Lake's Route 53 records, {_NEITHER}"),
+    f"aws/SH_FINDINGS/2.0/{_LAKE}/x.gz.parquet": (None, f"Security Lake's Security Hub records, {_NEITHER}"),
+    f"aws/EKS_AUDIT/2.0/{_LAKE}/x.gz.parquet": (None, f"Security Lake's EKS records, {_NEITHER}"),
+    f"aws/WAF/2.0/{_LAKE}/x.gz.parquet": (None, f"Security Lake's WAF records, {_NEITHER}"),
 }
 _NOTHING = (None, "not a flow log, CloudTrail, or an answer of the pollers")
 BY_CONTENT = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jobs.sources.cloudtrail_json import read_cloudtrail
+from jobs.sources.cloudtrail import read_cloudtrail
 from jobs.sources.files import Receipt
 from tests.jobs.sources.reading import Content, cloudtrail, faults
 

@@ -227,7 +227,7 @@ def test_files_that_claim_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert faults(flow_logs(tmp_path, same, "x.parquet")[1]) == [
         (0, f"it claims 2,000,000 records in {len(same):,} bytes")
     ]
-    monkeypatch.setattr("jobs.sources.flow_log_parquet.ROW_GROUP_BYTES", 100)
+    monkeypatch.setattr("jobs.sources.parquet_files.ROW_GROUP_BYTES", 100)
     assert faults(flow_logs(tmp_path, packed(table(GOOD)), "x.parquet")[1])[0][1].startswith("a row group of ")
 
 

@@ -17,10 +17,12 @@ import pyarrow as pa
 import pytest
 
 from jobs.sources.classify import classify
-from jobs.sources.cloudtrail_json import read_cloudtrail
+from jobs.sources.cloudtrail import read_cloudtrail
 from jobs.sources.files import Receipt
 from jobs.sources.flow_logs import read_flow_logs
 from jobs.sources.snapshot_json import read_snapshots
+from tests import ocsf
+from tests.jobs.sources import security_lake_shapes as shapes
 from tests.jobs.sources.reading import HEADER, Row, lines, with_field
 from tests.jobs.sources.test_fixtures import RAW, READ
 from tests.jobs.sources.test_flow_log_parquet import MANY, packed, table
@@ -58,6 +60,20 @@ KINDS: dict[str, tuple[bytes, str, Reader]] = {
         packed(table(*_RECORDS, *MANY), compression="none", use_dictionary=False), "x.log.parquet", read_flow_logs),
     "Parquet, not compressed, with dictionaries": (
         packed(table(*_RECORDS, *MANY), compression="none"), "x.log.parquet", read_flow_logs),
+    "Security Lake, flows": (
+        packed(ocsf.table([shapes.SENT_2] * 30, ocsf.FLOWS[2]), row_group_size=9, write_page_checksum=True),
+        shapes.FLOW_FILE,
+        read_flow_logs,
+    ),
+    "Security Lake, flows, not compressed": (
+        packed(ocsf.table([shapes.REFUSED_1] * 30, ocsf.FLOWS[1]), compression="none"), "x.parquet", read_flow_logs),
+    "Security Lake, events": (
+        packed(ocsf.table([shapes.CREATED_2] * 30, ocsf.TRAIL[2]), compression="none"), "x.parquet", read_cloudtrail),
+    "Security Lake, events without dictionaries": (
+        packed(ocsf.table([shapes.PUT_1] * 30, ocsf.TRAIL[1]), compression="none", use_dictionary=False),
+        "x.parquet",
+        read_cloudtrail,
+    ),
     "CloudTrail": (gzip.decompress(_fixture("cloudtrail", ".gz")), "x.json", read_cloudtrail),
     "CloudTrail, gz": (_fixture("cloudtrail", ".gz"), "x.json.gz", read_cloudtrail),
     "interfaces": (
@@ -99,6 +115,7 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
 
 def _read(folder: Path, content: bytes, name: str, reader: Reader) -> tuple[list[Row], Receipt]:
     """Read within bounds of time and memory; what was found agrees with the receipt."""
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
     receipt = Receipt(name)
     tracemalloc.start()
