@@ -6,6 +6,7 @@ import re
 
 import pyarrow.parquet as pq
 
+from jobs.sources import security_lake_flows
 from jobs.sources.cloudtrail_json import OTHER_FILES
 from jobs.sources.flow_log_fields import DEFAULT_FIELDS, fields_of, header_fields
 from jobs.sources.flow_log_lines import fault_of
@@ -61,8 +62,13 @@ def fields_in(path: str) -> tuple[str, ...]:
     """
     head = next(decompressed(path), b"")[:_HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(PARQUET):
-        return fields_of(column_names(path))[0]
+        return glance(path, _fields_of_parquet)
     return header_fields(head.partition(b"\n")[0])[0] or (DEFAULT_FIELDS if _is_flow_log(head) else ())
+
+
+def _fields_of_parquet(file: pq.ParquetFile) -> tuple[str, ...]:
+    schema = file.schema_arrow
+    return tuple(security_lake_flows.fields_of(schema)) if is_ocsf(schema) else fields_of(schema.names)[0]
 
 
 def _sniff(path: str) -> tuple[str | None, str]:

@@ -60,10 +60,16 @@ _UNMAPPED = {name: f for f in sorted(KNOWN_FIELDS) for name in (f, f.replace("_"
 _NOTHING = pa.array([b"-", b""])
 
 
+def fields_of(schema: pa.Schema) -> dict[str, list[str]]:
+    """Our name of each field that the columns can hold → where they hold it."""
+    found = {field: [p for p in places if _usable(field, _type_at(schema, p))] for field, places in _PLACES.items()}
+    return {field: places for field, places in found.items() if places}
+
+
 def leaves_of(schema: pa.Schema, receipt: Receipt) -> list[str]:
     """What to read of the columns; empty, with the reason in the receipt: the file cannot be used."""
-    found = {field: [p for p in places if _usable(field, _type_at(schema, p))] for field, places in _PLACES.items()}
-    missing = [_PLACES[field][-1] for field in REQUIRED if not found[field]]
+    found = fields_of(schema)
+    missing = [_PLACES[field][-1] for field in REQUIRED if field not in found]
     if missing:
         refuse(receipt, f"the OCSF records lack {', '.join(missing)}, or have another type there")
         return []

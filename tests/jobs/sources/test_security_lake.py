@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jobs.sources.classify import classify
+from jobs.sources.classify import classify, fields_in
 from jobs.sources.cloudtrail import read_cloudtrail
 from jobs.sources.files import Receipt
 from jobs.sources.flow_logs import read_flow_logs
@@ -220,6 +220,7 @@ def test_known_by_content(tmp_path: Path) -> None:
     for record, schema, kind in ((SENT_2, FLOWS[2], "vpc_flow_logs"), (PUT_1, TRAIL[1], "cloudtrail")):
         (tmp_path / "x").write_bytes(packed(table([record], schema)))
         assert classify(str(tmp_path / "x"), "x") == (kind, "")
+        assert ("flow_direction" in fields_in(str(tmp_path / "x"))) == (kind == "vpc_flow_logs")
     (tmp_path / "x").write_bytes(packed(table([], FLOWS[1])))
     assert classify(str(tmp_path / "x"), "x") == (None, "no records in it")
     other = {"class_uid": pa.array(["?"]), "metadata": pa.array([1])}
