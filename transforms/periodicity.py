@@ -18,9 +18,6 @@ FEWEST = 6
 SATURATED = 0.8
 """Where more of the gaps than this are of one window, check-ins cannot be told apart."""
 
-SHORTEST_WINDOWS = 1.5
-"""No period shorter than this many windows shows in them."""
-
 LONGEST_SECONDS = 43_200
 """Longer intervals are the day's own rhythm: people and calendars keep it, too."""
 
@@ -121,14 +118,22 @@ def _given_runs(contacts: Ints, own: Ints, longest: float) -> float | None:
     beside = np.isin(contacts, np.concatenate([own - 1, own, own + 1]))
     if 2 * int(beside.sum()) < len(contacts):
         return None
-    ran = np.union1d(own, contacts)
-    starts, _ = runs(ran)
+    starts, _ = runs(np.union1d(own, contacts))
     # A record may say the minute before or after, and a run may take several: adjacent windows are one run.
     run_of = np.searchsorted(starts, contacts, side="right") - 1
     met = np.unique(run_of)
     if len(contacts) <= ONE_RUN_EACH * len(met):
         return regularity(met, starts.astype(np.float64), longest).p_value
+    ran = np.union1d(_of_no_contact_beside(own, contacts), contacts)
     return regularity(np.searchsorted(ran, contacts), ran.astype(np.float64), longest).p_value
+
+
+def _of_no_contact_beside(own: Ints, contacts: Ints) -> Ints:
+    """Its own windows less those whose contact was noted in the next window, or in the one before."""
+    for aside in (1, -1):
+        strays = np.setdiff1d(contacts, own)
+        own = np.setdiff1d(own, np.setdiff1d(strays - aside, contacts))
+    return own
 
 
 def _with_rhythm(
@@ -152,9 +157,6 @@ def _with_rhythm(
             f"each within ± {jitter:.0%} of that"
         )
         measures = (seconds, unsure, jitter, None)
-        if verdict == BEACON and period < SHORTEST_WINDOWS:
-            hidden = f"Windows of {window_seconds} s are too long for how often it is contacted."
-            return _unjudged(HIDDEN, contacts, occupancy, hidden, found.p_value)
     if verdict == EXPLAINED:
         words += ": as the function itself runs."
     elif given is not None:
@@ -170,7 +172,7 @@ def _with_rhythm(
 
 def _interval(gaps: Floats) -> tuple[float, float, float]:
     """Period, its error (both in windows), jitter. Gaps of several periods count as that many; silences do not."""
-    period = float(np.median(gaps))
+    period = float(gaps[gaps <= 1.5 * np.median(gaps) + 1].mean())
     for _ in range(3):
         times = np.maximum(1.0, np.floor(gaps / period + 0.4))
         counted = times <= 4

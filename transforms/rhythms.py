@@ -149,8 +149,13 @@ def own_minutes(marked: DataFrame, evidence: DataFrame) -> DataFrame:
     said = marked.groupBy(*_SET, "minute").agg(
         F.when(F.min("destination") == F.max("destination"), F.min("destination")).alias("only")
     )
+    counted, done = F.col("source") == "invocations", F.unix_timestamp("ends") - 1
+    # Of a minute with invocations, from its beginning for as long as the longest lasted; of a data event, its end.
+    begun = F.when(counted, F.unix_timestamp("begins")).otherwise(done)
+    until = F.when(counted, F.greatest(begun, done - MINUTE)).otherwise(done)
+    minutes = F.sequence((begun / MINUTE).cast("bigint"), (until / MINUTE).cast("bigint"))
     told = evidence.where(F.col("source") != "api call").select(
-        *SCOPE, "function_name", (F.unix_timestamp("begins") / MINUTE).cast("bigint").alias("minute")
+        *SCOPE, "function_name", F.explode(minutes).alias("minute")
     )
     members = marked.select(*_SET).distinct().withColumn("function_name", F.explode(F.split("candidates", ", ")))
     invoked = members.join(told, [*SCOPE, "function_name"]).select(

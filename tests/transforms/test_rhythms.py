@@ -93,11 +93,15 @@ def test_each_series_is_judged_by_itself(spark: SparkSession) -> None:
     assert row["period_seconds"] == pytest.approx(420, rel=0.02)
     assert row["first_time"] == at("0:00") and row["last_time"] == at("0:00") + timedelta(minutes=int(MINUTES[-1]) + 1)
     assert found["g 192.0.2.5"]["window_seconds"] == 600
-    # Copies and another order: the same rows.
-    again = judged(spark, [*flows[::-1], *shared, *job, *flows[:99]], ran[::-1])
-    assert again == found
 
 
+@pytest.mark.sail_only
+def test_copies_and_another_order_change_nothing(spark: SparkSession) -> None:
+    flows = beacon()
+    assert judged(spark, [*flows[::-1], *flows[:99]]) == judged(spark, flows)
+
+
+@pytest.mark.sail_only
 def test_rotating_addresses_are_one_destination_by_another_key(spark: SparkSession) -> None:
     flows = [
         row | {"peer_addr": f"203.0.113.{n % 50}", "peer_name": f"203.0.113.{n % 50}"} for n, row in enumerate(beacon())
@@ -112,6 +116,7 @@ def test_rotating_addresses_are_one_destination_by_another_key(spark: SparkSessi
     assert rows_of(rhythms(network, none, ["network"], wanted.where("network = '192.0.2'"))) == []
 
 
+@pytest.mark.sail_only
 def test_the_functions_other_conversations_tell_when_it_ran(spark: SparkSession) -> None:
     """A job that talks to two peers each time; and one that is always busy with the other peer."""
     job = [*beacon(), *beacon(peer="192.0.2.2")]
@@ -121,6 +126,23 @@ def test_the_functions_other_conversations_tell_when_it_ran(spark: SparkSession)
     assert found["f 192.0.2.1"]["verdict"] == found["f 192.0.2.2"]["verdict"] == "explained_by_schedule"
     assert found["g 192.0.2.1"]["verdict"] == "beacon" and found["g 192.0.2.1"]["p_value_given_runs"] < 1e-9
     assert found["g 192.0.2.2"]["verdict"] == "hidden_by_window"
+
+
+@pytest.mark.sail_only
+def test_runs_that_last_reach_their_later_contacts(spark: SparkSession) -> None:
+    """Invoked every seven minutes, running for four, the contact at the end. Data events tell of the end."""
+    told = {"account_id": ACCOUNT, "region": REGION, "source": "invocations", "invocations": 1.0}
+    begins = [at("0:00") + timedelta(minutes=int(m) - 4) for m in MINUTES[1:]]
+    slow = [
+        told | {"function_name": "f", "evidence_id": str(n), "begins": t, "ends": t + timedelta(minutes=5)}
+        for n, t in enumerate(begins)
+    ]
+    events = [row | {"source": "data event", "function_name": "g"} for row in slow]
+    g = {"interface_id": "eni-2", "function_name": "g", "candidates": "g"}
+    found = judged(spark, beacon()[1:] + beacon(**g)[1:], slow + events)
+    assert {n: r["verdict"] for n, r in found.items()} == dict.fromkeys(found, "explained_by_schedule"), found
+    calls = [row | {"source": "api call"} for row in slow]
+    assert judged(spark, beacon()[1:], calls)["f 192.0.2.1"]["verdict"] == "beacon"
 
 
 def test_windows_as_the_records_show_them(spark: SparkSession) -> None:
