@@ -130,10 +130,10 @@ def _given_runs(contacts: Ints, own: Ints, longest: float) -> float | None:
 
 def _of_no_contact_beside(own: Ints, contacts: Ints) -> Ints:
     """Its own windows less those whose contact was noted in the next window, or in the one before."""
-    for aside in (1, -1):
-        strays = np.setdiff1d(contacts, own)
-        own = np.setdiff1d(own, np.setdiff1d(strays - aside, contacts))
-    return own
+    strays, idle = np.setdiff1d(contacts, own), np.setdiff1d(own, contacts)
+    before = np.intersect1d(strays - 1, idle)
+    after = np.intersect1d(np.setdiff1d(strays, before + 1) + 1, idle)
+    return np.setdiff1d(own, np.union1d(before, after))
 
 
 def _with_rhythm(
