@@ -61,9 +61,10 @@ def judge_rhythm(
 ) -> Rhythm:
     """The rhythm of one function's contacts with one destination.
 
-    `windows` are the numbers of the windows with a contact (epoch seconds ÷ window_seconds, rounded down), in any
-    order, repeated or not. `opened` are those in which a connection was opened, where that is known: then only these
-    are check-ins, and a destination that is mostly spoken to over connections kept open is `keep_alive`.
+    `windows` are the numbers of the windows with a contact (epoch seconds ÷ window_seconds, rounded down) of some days
+    (memory grows with their span), in any order, repeated or not. `opened` are those in which a connection was opened,
+    where that is known: then only these are check-ins, and a destination that is mostly spoken to over connections
+    kept open is `keep_alive`.
     `own_windows` are those in which the function ran at all (its invocations, or its other conversations): contacts
     that are no more regular than any choice among its runs would be are `explained_by_schedule`. They explain nothing
     where fewer than half of the contacts are beside a run.
