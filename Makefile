@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
 RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-sail test-spark check format bench docs dist clean
+.PHONY: help install demo test test-sail test-spark check format bench evaluate docs dist clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ format: install ## format the code
 bench: install ## measure, for instance against DuckDB  [BENCH=read_flow_logs, join_leases ...] [OPTIONS=--help]
 	$(UV) sync --frozen --inexact --quiet --extra spark --group bench
 	$(RUN) benchmarks.$(BENCH) $(OPTIONS)
+
+evaluate: install ## measure the detections: precision, recall, time to alert  [OPTIONS="--seeds 2 --json FILE"]
+	$(RUN) benchmarks.evaluate $(OPTIONS)
 
 docs: install ## write the generated pages of docs/
 	$(RUN) jobs.dictionary > docs/data_dictionary.md
