@@ -58,10 +58,11 @@ def examine(
         unchecked.append(f"credentials, permissions, flow logs as AWS describes them, the clock: {aws.unchecked}")
     raw = _raw(settings, aws)
     lake = _lake(settings, aws, now())
+    why = aws.unchecked or ("there are no valid credentials" if aws.refused else "S3 does not answer")
     if not raw.checked:
-        unchecked.append(f"the raw folder {settings.raw}: {aws.unchecked or 'S3 does not answer'}")
+        unchecked.append(f"the raw folder {settings.raw}: {why}")
     if lake is None:
-        unchecked.append(f"the lake {settings.lake}: {aws.unchecked or 'S3 does not answer'}")
+        unchecked.append(f"the lake {settings.lake}: {why}")
     elif lake.there and _unsound(lake):
         unchecked.append("what the tables hold: some are missing, or lack columns")
     elif missing_for("sail"):

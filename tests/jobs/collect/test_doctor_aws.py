@@ -12,6 +12,7 @@ from botocore.exceptions import ConnectTimeoutError
 
 from conf.settings import Account, Settings
 from jobs.cli import main
+from jobs.doctor import examine, utc_now
 from jobs.doctor_aws import Aws as Facts
 from jobs.doctor_aws import FlowLog, bucket, look
 from jobs.doctor_checks import CREATE
@@ -158,3 +159,21 @@ def test_the_command_says_what_blocks_first(
     else:
         assert out.index("There is no raw folder") < out.index("cannot be entered") < out.index("There are no tables")
         assert "[bold red]x[/]" in out and "3 block, 0 cost something." in out
+
+
+def test_what_is_on_s3_is_not_tried_without_credentials(aws: Aws) -> None:
+    """The engines' own clients would try for minutes."""
+    aws.scripts["GetCallerIdentity"] = lambda _: error("InvalidClientTokenId")
+    findings, unchecked = examine(None, False, now, raw="s3://logs/raw", lake="s3://logs/lake")
+    assert [(f.severity, f.about) for f in findings if f.severity != "fine"] == [("blocks", "credentials")]
+    assert unchecked == [
+        "the raw folder s3://logs/raw: there are no valid credentials",
+        "the lake s3://logs/lake: there are no valid credentials",
+    ]
+    aws.scripts["GetCallerIdentity"] = silent
+    findings, unchecked = examine(None, False, now, raw="s3://logs/raw", lake="s3://logs/lake")
+    assert [f for f in findings if f.severity != "fine"] == []
+    assert len(unchecked) == 3 and all("AWS does not answer" in what for what in unchecked)
+    aws.scripts = {"ListObjectsV2": lambda _: error("AccessDenied")}
+    findings, _ = examine(None, False, utc_now, raw="s3://logs/raw", lake="s3://logs/lake")
+    assert [f.about for f in findings if f.severity == "blocks"] == ["regions", "raw", "lake"]
