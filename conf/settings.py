@@ -40,6 +40,14 @@ class Account:
 
 
 @dataclass(frozen=True)
+class ThreatList:
+    """A file of addresses and networks that nobody should talk to."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that can be set, with its default."""
 
@@ -69,6 +77,8 @@ class Settings:
     """an alert closes after this many quiet days"""
     networks: tuple[Network, ...] = field(default_factory=tuple)
     """names for networks; the first that matches wins"""
+    threat_lists: tuple[ThreatList, ...] = field(default_factory=tuple)
+    """files with an address or a network a line, such as Tor's list of exits"""
     accounts: tuple[Account, ...] = field(default_factory=tuple)
     """accounts that `leasehold collect` polls; none: the caller's own"""
     regions: tuple[str, ...] = field(default_factory=tuple)
@@ -98,7 +108,8 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise SettingsError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
-    networks, accounts, regions = (_list(path, values, name) for name in ("networks", "accounts", "regions"))
+    lists = ("networks", "accounts", "regions", "threat_lists")
+    networks, accounts, regions, threat_lists = (_list(path, values, name) for name in lists)
     for name, value in values.items():
         expected: Any = type(known[name].default)
         if isinstance(value, bool) or not isinstance(value, (int, float) if expected is float else expected):
@@ -108,6 +119,7 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     values["networks"] = tuple(_network(path, entry) for entry in networks)
     values["accounts"] = tuple(_account(path, entry) for entry in accounts)
     values["regions"] = tuple(_region(path, entry) for entry in regions)
+    values["threat_lists"] = tuple(_threat_list(path, entry) for entry in threat_lists)
     ids = [account.account_id for account in values["accounts"]]
     twice = sorted({i for i in ids if ids.count(i) > 1})
     if twice:
@@ -131,6 +143,12 @@ def _network(path: str | None, entry: Any) -> Network:
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from None
     return Network(cidr, str(entry["name"]), bool(entry.get("internal", False)))
+
+
+def _threat_list(path: str | None, entry: Any) -> ThreatList:
+    if not isinstance(entry, dict) or set(entry) != {"name", "path"}:
+        raise SettingsError(f"{path}: a threat list needs name and path, not {entry!r}")
+    return ThreatList(str(entry["name"]), str(entry["path"]))
 
 
 def _account(path: str | None, entry: Any) -> Account:

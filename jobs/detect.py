@@ -12,7 +12,7 @@ import detections
 from conf.settings import Settings
 from detections.alerts import alerts
 from detections.detection import Detection
-from jobs import conditions, hours
+from jobs import conditions, hours, threats
 from jobs.baseline import learning_of
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
@@ -29,6 +29,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     """Run every detection over the days of the window and the reopened ones, then bring the alerts up to date."""
     reopened = hours.reopened(lake, "detect")
     days = sorted({hour.date() for hour in (*reopened, *hours.of_window(lake, window))})
+    threats.refresh(lake, settings)
     if days:
         on_days = conditions.on_dates("date", days)
         activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(on_days)

@@ -63,7 +63,7 @@ def name_peers(flows: DataFrame, leases: DataFrame, networks: Sequence[KnownNetw
     return (
         flows.join(_holders(leases), at_address, "left")
         # Step by step: engines plan for seconds when such expressions stand inside one another.
-        .withColumns({"holder": counts, "ipv4": _ipv4_number("peer_addr"), "ipv6": _ipv6_digits("peer_addr")})
+        .withColumns({"holder": counts, "ipv4": ipv4_number("peer_addr"), "ipv6": ipv6_digits("peer_addr")})
         .withColumns({"network": network, "host": host, "inside": inside})
         .withColumns(
             {
@@ -132,7 +132,7 @@ def _in_network(cidr: str) -> Column:
     return F.col("ipv6").between(first, last)
 
 
-def _ipv4_number(address: str) -> Column:
+def ipv4_number(address: str) -> Column:
     """An IPv4 address as a number, NULL for anything else."""
     parts = F.split(F.col(address), r"\.")
     is_ipv4 = F.col(address).rlike(r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$")
@@ -142,7 +142,7 @@ def _ipv4_number(address: str) -> Column:
     return F.when(is_ipv4, number)
 
 
-def _ipv6_digits(address: str) -> Column:
+def ipv6_digits(address: str) -> Column:
     """An IPv6 address as its 32 digits, which sort as numbers do; NULL for anything else.
 
     `2600:1f::1` → `2600001f000000000000000000000001`

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import detections
+from conf.settings import Settings
 from detections.connections import new_connections
 from detections.detection import Detection
 from tests.rows import Row, at, frame, rows_of
@@ -69,7 +71,7 @@ def test_what_a_detection_says_of_itself(detection: Detection) -> None:
     texts = (*detection.false_positives, *detection.blind_spots, *detection.runbook)
     assert all(t.endswith((".", "?")) and len(t) > 30 for t in texts)
     # What looks like a name is one: a column of the alert, a table, a column of a table, or a setting.
-    columns = {name for table in tables.values() for name in table.schema.names} | {"networks"}
+    columns = {name for table in tables.values() for name in table.schema.names} | {f.name for f in fields(Settings)}
     for text in texts:
         named = set(re.findall(r"`([a-z_]+)`|\b([a-z]+(?:_[a-z]+)+)\b", text))
         assert {quoted or bare for quoted, bare in named} <= columns | set(tables), text

@@ -3,7 +3,7 @@
 from transforms.schemas.behaviour import FUNCTION_API_CALLS, FUNCTION_CHANGES, FUNCTION_METRICS_HOURLY
 from transforms.schemas.bookkeeping import INGESTED_FILES, REJECTED_RECORDS, REOPENED_HOURS, RUNS
 from transforms.schemas.evidence import INVOCATION_EVIDENCE
-from transforms.schemas.findings import ALERTS, FUNCTION_BASELINES, NOVELTIES, OBSERVATIONS
+from transforms.schemas.findings import ALERTS, FUNCTION_BASELINES, NOVELTIES, OBSERVATIONS, THREATS
 from transforms.schemas.flows import COVERAGE, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS
 from transforms.schemas.leases import FUNCTION_CONFIGS, INTERFACES, IP_LEASES
 from transforms.schemas.sightings import FUNCTION_SIGHTINGS, INTERFACE_SIGHTINGS, LEASE_EVENTS, POLLS
@@ -47,6 +47,7 @@ __all__ = [
     "REJECTED_RECORDS",
     "REOPENED_HOURS",
     "RUNS",
+    "THREATS",
 ]
 
 ALL: tuple[Table, ...] = (
@@ -73,6 +74,7 @@ ALL: tuple[Table, ...] = (
     FUNCTION_CHANGES,
     FUNCTION_METRICS_HOURLY,
     FUNCTION_BASELINES,
+    THREATS,
     NOVELTIES,
     OBSERVATIONS,
     ALERTS,

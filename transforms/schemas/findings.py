@@ -68,6 +68,18 @@ NOVELTIES = Table(
     ),
 )
 
+THREATS = Table(
+    name="threats",
+    job="detect",
+    key=("list_name", "entry", "prefix"),
+    doc="The addresses and networks of the threat lists in the settings, as they were at the last run.",
+    schema=columns(
+        ("list_name", "string", "name of the list in the settings"),
+        ("entry", "string", "address or network, as the list writes it"),
+        ("prefix", "string", "hexadecimal digits that all its addresses begin with"),
+    ),
+)
+
 # What an alert takes over from the first of its observations.
 _FINDING = (
     ("account_id", "string", "account"),
