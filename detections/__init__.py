@@ -1,6 +1,7 @@
 """All detections, in the order in which they run."""
 
 from detections import (
+    beaconing,
     common_destination,
     new_external_connection,
     new_internal_connection,
@@ -17,4 +18,5 @@ ALL: tuple[Detection, ...] = (
     scan.DETECTION,
     common_destination.DETECTION,
     threat_list.DETECTION,
+    beaconing.DETECTION,
 )

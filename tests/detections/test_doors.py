@@ -58,7 +58,7 @@ def test_many_doors(spark: SparkSession) -> None:
     assert (row["observed"], row["usual"], row["severity"], row["subject"]) == (19, 0, "high", "internal scan")
     assert row["summary"] == (
         "f knocked at 19 internal doors that it had never tried before, and nobody answered: 19 addresses, 1 ports "
-        "(10.0.1.1:22, 10.0.1.10:22, 10.0.1.11:22, 10.0.1.12:22, 10.0.1.13:22, …). On its median day it tries 0."
+        "(10.0.1.10:22, 10.0.1.11:22, 10.0.1.12:22, 10.0.1.13:22, 10.0.1.14:22, …). On its median day it tries 0."
     )
     assert (row["events"], row["bytes_out"], row["evidence"]) == (19, 19 * 60, "c01")
     assert rows["shared"]["functions"] == "f, g" and rows["shared"]["observed"] == 9
