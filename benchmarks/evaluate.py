@@ -6,7 +6,8 @@ For each seed: a company is simulated (functions of every sort; releases, fail-o
 that are not wrong; 38 scenarios, several of which evade), `leasehold run nightly` takes in all days, and its alerts are
 held against the truth, as benchmarks/scoring.py says. Nothing is told about the company in the settings.
 
-- precision: right alerts ÷ (right + false). Alerts of another kind on a function while a scenario hits it are
+- precision: right ÷ (right + false), where all right alerts of a detection on one scenario count as one (a scan raises
+  dozens) and false ones each. Alerts of another kind on a function while a scenario hits it are
   `related`, those on benign changes that may have one `accepted`: neither counts.
 - recall: of the scenarios that are made for this detection, those that it saw. A kind that no detection covers has
   recall 0.

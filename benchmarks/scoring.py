@@ -97,8 +97,12 @@ class Score:
         return {place for place, scenario in enumerate(self.played) if scenario.families[0] == detection}
 
     def precision(self, detection: str | None = None) -> float | None:
-        """Right alerts of those that are right or false; None without any."""
-        right, false = (self.count(detection, verdict) for verdict in (RIGHT, FALSE))
+        """Right ones of those that are right or false; None without any.
+
+        All right alerts of one detection on one scenario count as one (a scan raises dozens), false ones each.
+        """
+        right = sum(detection in (None, finding.detection) for _, finding in self.findings)
+        false = self.count(detection, FALSE)
         return right / (right + false) if right + false else None
 
     def recall(self, detection: str) -> float | None:

@@ -64,10 +64,11 @@ def test_numbers_of_two_simulations_add_up() -> None:
     second = score([alert(functions="g"), alert("loss_of_sight", "h")], [_BEACON], [_RELEASE], _MONDAY)
     both = first + second
     assert both.detections == ["beaconing", "loss_of_sight", "new_external_connection"]
-    assert both.precision("beaconing") == pytest.approx(2 / 3)
+    assert both.count("beaconing", "right") == 2
+    assert both.precision("beaconing") == 0.5, "two alerts on one scenario count as one"
     assert both.precision("new_external_connection") == 1
     assert both.precision("loss_of_sight") == 0
-    assert both.precision() == pytest.approx(3 / 5)
+    assert both.precision() == 0.5
     assert both.recall("beaconing") == 0.5, "made for it twice, seen once"
     assert both.recall("loss_of_sight") == 0, "nobody saw it"
     assert both.recall("new_external_connection") is None, "no scenario is made for it"
