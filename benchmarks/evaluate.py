@@ -4,11 +4,11 @@
 
 For each seed: a company is simulated (functions of every sort; releases, fail-overs, outages, holidays and other things
 that are not wrong; 38 scenarios, several of which evade), `leasehold run nightly` takes in all days, and its alerts are
-held against the truth, as benchmarks/scoring.py says. Nothing is told about the company in the settings.
+held against the truth, as benchmarks/scoring.py says. The settings name a threat list and nothing of the company.
 
 - precision: right ÷ (right + false), where all right alerts of a detection on one scenario count as one (a scan raises
-  dozens) and false ones each. Alerts of another kind on a function while a scenario hits it are
-  `related`, those on benign changes that may have one `accepted`: neither counts.
+  dozens) and false ones each. Alerts of another kind on a function while a scenario hits it are `related`, those on
+  benign changes that may have one `accepted`: neither counts.
 - recall: of the scenarios that are made for this detection, those that it saw. A kind that no detection covers has
   recall 0.
 - time to alert: from a scenario's first act to the end of the day whose nightly run could tell it (median).
@@ -64,7 +64,9 @@ def pipeline(folder: Path, start: date, days: int, engine: str, settings: Path |
     """`leasehold run nightly` over all days, as a user would; raises RuntimeError with what it said."""
     told = yaml.safe_load(settings.read_text().replace("{folder}", str(folder))) if settings else {}
     config = folder / "leasehold.yaml"
-    config.write_text(yaml.safe_dump({**(told or {}), "raw": str(folder / "raw"), "lake": str(folder / "lake")}))
+    told = {**(told or {}), "raw": str(folder / "raw"), "lake": str(folder / "lake")}
+    told.setdefault("threat_lists", [{"name": "Tor exits", "path": str(folder / "threat_lists" / "tor_exits.txt")}])
+    config.write_text(yaml.safe_dump(told))
     asked = ["run", "nightly", "--config", config, "--start", start, "--end", start + days * _DAY, "--engine", engine]
     command = [sys.executable, "-c", "from jobs.cli import main; main()", *map(str, asked)]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)

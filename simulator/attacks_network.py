@@ -70,7 +70,7 @@ def port_scan(history: History, rng: np.random.Generator, effects: Effects) -> N
     calls = _knocks(function, rng, int(rng.choice([1, 2])), share=0.35)
     over = float(rng.uniform(5, 60))
     begin, end, addresses = hang_on(history, effects, rng, name, function, own.where(knocks), calls, over)
-    families = ["rejected_burst", _INTERNAL, "new_port"]
+    families = ["scan", _INTERNAL, "new_port"]
     effects.tell(name, [function.name], begin, end, families, f"{function.name} scans its network", None, addresses)
 
 
@@ -80,7 +80,7 @@ def slow_scan(history: History, rng: np.random.Generator, effects: Effects) -> N
     start = moment(history, rng, 6 * DAY)
     calls = _knocks(function, rng, int(rng.choice([1, 2])), share=0.2)
     begin, end, addresses = ride(history, effects, rng, name, function, (start, start + 6 * DAY), calls, 90)
-    families = ["rejected_burst", _INTERNAL, "new_port"]
+    families = ["scan", _INTERNAL, "new_port"]
     text = f"{function.name} tries {len(addresses)} addresses of its network in six days"
     effects.tell(name, [function.name], begin, end, families, text, None, addresses)
 

@@ -184,7 +184,7 @@ def simulate(root: Path, options: Options | None = None, progress: Progress | No
     polls = write_polls(raw, world, invocations, start, seed, polling, kept_out)
     step(4)
     write_truth(truth, world, invocations, conversations, api_calls, effects.story, flows.logged, start)
-    if effects.listed:
+    if options.account == "company":
         write_threat_list(root, effects.listed)
     step(5)
     return Summary(

@@ -204,5 +204,5 @@ def write_threat_list(root: Path, addresses: Sequence[str]) -> None:
     """`root/threat_lists/tor_exits.txt`, an address a line: those that are used, among many that are not."""
     folder = root / "threat_lists"
     folder.mkdir(parents=True, exist_ok=True)
-    others = [f"198.19.{240 + n % 8}.{n * 37 % 253 + 1}" for n in range(400)]
+    others = [f"198.19.{244 + n % 4}.{n * 37 % 253 + 1}" for n in range(400)]
     (folder / "tor_exits.txt").write_text("\n".join(sorted({*others, *addresses})) + "\n", encoding="utf-8")
