@@ -248,14 +248,16 @@ def kinds(pool: ProcessPoolExecutor, group: str, names: dict[str, Traffic], runs
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=200, help="runs a cell (default: %(default)s)")
+    parser.add_argument(
+        "--runs", type=int, default=200, help="of each kind; a tenth of it a cell of recall (%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         kinds(pool, "harmless", HARMLESS, args.runs, args.seed)
         kinds(pool, "periodic", PERIODIC, args.runs, args.seed)
         kinds(pool, "evasions", EVASIONS, args.runs, args.seed)
-        recall(pool, max(1, args.runs // 4), args.seed)
+        recall(pool, max(1, args.runs // 10), args.seed)
 
 
 if __name__ == "__main__":
