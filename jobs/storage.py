@@ -7,15 +7,18 @@ differs between its own plan and the file).
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import deltalake
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import ArrayType, StructType
 
 from jobs.conditions import on_dates
 from transforms.schemas.table import Table
@@ -26,6 +29,18 @@ _PROPERTIES = {
     "delta.columnMapping.mode": "none",
     "delta.checkpointPolicy": "classic",
 }
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a table has at `version` that it did not have at an earlier one."""
+
+    version: int
+    files: dict[str, date | None]
+    """by path below the table, with their partition"""
+    whole: frozenset[date]
+    """the partitions all of whose files these are"""
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,42 @@ class Lake:
     def read(self, table: Table) -> DataFrame:
         """The whole table; filter on its partition column to read less."""
         return self.spark.read.format("delta").load(self.path(table))
+
+    def written(self, table: Table, since: int | None) -> Written:
+        """The files that the table has and did not have at version `since` (None, or forgotten by now: all)."""
+        now = deltalake.DeltaTable(self.path(table))
+        if now.version() == since:
+            return Written(now.version(), {}, frozenset(), 0)
+        there = _files(now, table.partition_by)
+        before: Iterable[str] = ()
+        if since is not None:
+            try:
+                before = _files(deltalake.DeltaTable(self.path(table), version=since), None)
+            except deltalake.exceptions.DeltaError:
+                before = ()
+        added = {path: there[path] for path in there.keys() - set(before)}
+        old = {day for path, (day, _) in there.items() if path not in added}
+        whole = frozenset(day for day, _ in added.values() if day and day not in old)
+        rows = sum(number for _, number in added.values())
+        return Written(now.version(), {path: day for path, (day, _) in added.items()}, whole, rows)
+
+    def read_written(self, table: Table, written: Written) -> DataFrame:
+        """The rows of these files, and no others; without array columns.
+
+        Sail cannot tell partitions from files' paths, so a partition of which only a part is new is read by itself.
+        """
+        fields = [field for field in table.plain_schema.fields if not isinstance(field.dataType, ArrayType)]
+        names, parts = [field.name for field in fields], []
+        if written.whole:
+            parts.append(self.read(table).where(on_dates(str(table.partition_by), written.whole)).select(names))
+        in_files = StructType([field for field in fields if field.name != table.partition_by])
+        for day in sorted(set(written.files.values()) - written.whole, key=str):
+            paths = [f"{self.path(table)}/{path}" for path, its in sorted(written.files.items()) if its == day]
+            part = self.spark.read.schema(in_files).parquet(*paths)
+            if table.partition_by:
+                part = part.withColumn(table.partition_by, F.lit(day).cast("date"))
+            parts.append(part.select(names))
+        return functools.reduce(DataFrame.unionByName, parts)
 
     def append(self, table: Table, frame: DataFrame) -> None:
         """Add rows in one commit."""
@@ -117,6 +168,14 @@ class Lake:
         condition = " AND ".join(f"t.{column} = s.{column}" for column in on)
         self.spark.sql(f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {condition} {clauses}").collect()
         self.spark.catalog.dropTempView(view)
+
+
+def _files(table: deltalake.DeltaTable, partition_by: str | None) -> dict[str, tuple[date | None, int]]:
+    """The table's files by path, with their partition and how many rows they have."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    days = actions[f"partition.{partition_by}"].to_pylist() if partition_by else [None] * actions.num_rows
+    counts = (number or 0 for number in actions["num_records"].to_pylist())
+    return dict(zip(actions["path"].to_pylist(), zip(days, counts, strict=True), strict=True))
 
 
 def exists(root: str, table: Table) -> bool:

@@ -1,7 +1,14 @@
 """The tables' contracts: columns, keys and partitions, each stated once. Everything else is derived from them."""
 
 from transforms.schemas.behaviour import FUNCTION_API_CALLS, FUNCTION_CHANGES, FUNCTION_METRICS_HOURLY
-from transforms.schemas.bookkeeping import INGESTED_FILES, REJECTED_RECORDS, REOPENED_HOURS, RUNS
+from transforms.schemas.bookkeeping import (
+    INGESTED_FILES,
+    QUALITY_GATES,
+    QUALITY_RESULTS,
+    REJECTED_RECORDS,
+    REOPENED_HOURS,
+    RUNS,
+)
 from transforms.schemas.evidence import INVOCATION_EVIDENCE
 from transforms.schemas.findings import ALERTS, FUNCTION_BASELINES, NOVELTIES, OBSERVATIONS, THREATS
 from transforms.schemas.flows import COVERAGE, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS
@@ -44,6 +51,8 @@ __all__ = [
     "NOVELTIES",
     "OBSERVATIONS",
     "POLLS",
+    "QUALITY_GATES",
+    "QUALITY_RESULTS",
     "REJECTED_RECORDS",
     "REOPENED_HOURS",
     "RUNS",
@@ -80,5 +89,7 @@ ALL: tuple[Table, ...] = (
     ALERTS,
     REOPENED_HOURS,
     RUNS,
+    QUALITY_RESULTS,
+    QUALITY_GATES,
 )
 """Every table, in the order in which data moves through them."""

@@ -1,4 +1,4 @@
-"""Tables about the work itself: what was read, what could not be, what must be computed again, what ran."""
+"""Tables about the work itself: what was read, what could not be, what must be computed again, what ran, what held."""
 
 from transforms.schemas.table import Table, columns
 
@@ -63,5 +63,41 @@ RUNS = Table(
         ("seconds", "double", "duration"),
         ("outcome", "string", "done, or the error's first line"),
         ("note", "string", "what it did, in words"),
+    ),
+)
+
+QUALITY_RESULTS = Table(
+    name="quality_results",
+    job="every job",
+    key=("validation_id", "check_name"),
+    doc="One check of what was written to a table. It depends on when what was run, like runs.",
+    schema=columns(
+        ("validation_id", "string", "random; one look at one table"),
+        ("checked_at", "timestamp", "wall clock"),
+        ("table_name", "string", "whose rows"),
+        ("check_name", "string", "what must hold, in words"),
+        ("severity", "string", "critical (later jobs stop) or warning"),
+        ("outcome", "string", "passed, failed, or accepted: failed, and a person let it pass"),
+        ("from_version", "bigint", "what the table had at this Delta version was good; NULL: nothing was known"),
+        ("to_version", "bigint", "the version that was looked at: its files that from_version did not have"),
+        ("checked_rows", "bigint", "rows in these files"),
+        ("failed_rows", "bigint", "so many of them break it; NULL: it passed"),
+        ("first_date", "date", "first partition of these files; NULL: the table has none"),
+        ("last_date", "date", "last one"),
+        ("message", "string", "why it failed: rows, examples of keys, and what to do"),
+        ("result", "string", "Great Expectations' result as JSON, without values of rows: Data Docs are made of it"),
+    ),
+)
+
+QUALITY_GATES = Table(
+    name="quality_gates",
+    job="every job",
+    key=("table_name",),
+    doc="How far a table has been checked. What is after passed_version is checked before any later job goes on.",
+    schema=columns(
+        ("table_name", "string", "which"),
+        ("passed_version", "bigint", "what the table has at this Delta version is good, or was accepted"),
+        ("checked_version", "bigint", "the last version that was looked at; passed_version is less if it failed"),
+        ("failure", "string", "why it failed; NULL: it did not"),
     ),
 )
