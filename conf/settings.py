@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+QUALITY_MODES = ("enforce", "warn", "off")
 REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 
 
@@ -75,6 +76,8 @@ class Settings:
     """nor do functions that are to be expected to meet more new peers than this on a day"""
     close_after_days: int = 7
     """an alert closes after this many quiet days"""
+    quality: str = "enforce"
+    """what a failed critical check does: enforce (later jobs do not run), warn (it is only said); off: no checks"""
     networks: tuple[Network, ...] = field(default_factory=tuple)
     """names for networks; the first that matches wins"""
     threat_lists: tuple[ThreatList, ...] = field(default_factory=tuple)
@@ -116,6 +119,9 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
             raise SettingsError(f"{path}: {name} must be of type {expected.__name__}, not {value!r}")
         if expected in (int, float) and value < 0:
             raise SettingsError(f"{path}: {name} must not be negative, but is {value!r}")
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    if values.get("quality", "enforce") not in QUALITY_MODES:
+        raise SettingsError(f"quality is one of {', '.join(QUALITY_MODES)}, not {values['quality']!r}")
     values["networks"] = tuple(_network(path, entry) for entry in networks)
     values["accounts"] = tuple(_account(path, entry) for entry in accounts)
     values["regions"] = tuple(_region(path, entry) for entry in regions)
@@ -124,7 +130,6 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     twice = sorted({i for i in ids if ids.count(i) > 1})
     if twice:
         raise SettingsError(f"{path}: accounts lists {', '.join(twice)} more than once")
-    values.update({name: value for name, value in overrides.items() if value is not None})
     return Settings(**values)
 
 

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from conf.settings import Settings, SettingsError, load
-from jobs import answers, coverage_answer, demo, lease_answers
+from conf.settings import QUALITY_MODES, Settings, SettingsError, load
+from jobs import answers, coverage_answer, demo, lease_answers, quality_answer
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import Question
 from jobs.pipeline import check_schedule
@@ -37,6 +37,12 @@ class Schedule(StrEnum):
 
     hourly = "hourly"
     nightly = "nightly"
+
+
+class Quality(StrEnum):
+    """What a failed critical check does."""
+
+    enforce, warn, off = QUALITY_MODES
 
 
 class Engine(StrEnum):
@@ -68,13 +74,24 @@ def run(
     lake: LakeFolder = None,
     engine: EngineName = None,
     master: Master = None,
+    quality: Annotated[
+        Quality | None,
+        typer.Option(
+            help="When what a job wrote fails a critical check: enforce (later jobs do not run) or warn; off: no "
+            "checks. [default: the settings', else enforce]"
+        ),
+    ] = None,
 ) -> None:
     """Run the jobs over a window: ingest, leases, evidence, attribute, behave, baseline, detect.
 
-    Running a window again gives the same tables; so does running it after a crash.
+    Running a window again gives the same tables; so does running it after a crash. What each job wrote is checked
+    before the next one runs: see `leasehold quality`.
     """
     window = Window.parse(start, end)
-    settings = load(str(config) if config else None, raw=raw, lake=lake, engine=engine and engine.value, master=master)
+    given = {"raw": raw, "lake": lake, "master": master}
+    settings = load(
+        str(config) if config else None, **given, engine=engine and engine.value, quality=quality and quality.value
+    )
     check_schedule(schedule.value, window)
     with running(settings, Console(stderr=True)) as (opened, shown):
         run_all(opened, settings, window, shown)
@@ -166,6 +183,25 @@ def coverage(
     chosen = coverage_answer.parse_day(day) if day else None
     with _lake(config, lake) as opened:
         coverage_answer.coverage(opened, Console(), chosen, function, json)
+
+
+@app.command("quality")
+def show_quality(
+    table: Annotated[str | None, typer.Option(help="All checks of this table, not only those that failed.")] = None,
+    docs: Annotated[Path | None, typer.Option(help="Write Great Expectations' Data Docs into this folder.")] = None,
+    accept: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Let pass what failed in this table, after having looked.")
+    ] = None,
+    config: Config = None,
+    lake: LakeFolder = None,
+    json: AsJson = False,
+) -> None:
+    """What was checked of the rows that jobs wrote, at each table's last check: failures first.
+
+    A failed critical check keeps later jobs from running until the rows are mended or accepted.
+    """
+    with _lake(config, lake) as opened:
+        quality_answer.quality(opened, Console(), table, docs, accept, json)
 
 
 @app.command()

@@ -7,11 +7,13 @@ import sys
 
 from conf.settings import SettingsError, load
 from jobs.errors import LeaseholdError
-from jobs.pipeline import run_job
+from jobs.pipeline import JOBS, run_job
+from jobs.quality import Gate
 from jobs.session import ENGINES, session
 from jobs.sources import register
 from jobs.storage import Lake
 from jobs.window import Window
+from transforms.schemas import ALL
 
 
 def main(job: str) -> None:
@@ -30,6 +32,14 @@ def main(job: str) -> None:
         settings = load(given.config, raw=given.raw, lake=given.lake, engine=given.engine, master=given.master)
         with session(settings.engine, settings.master) as spark:
             register(spark)
-            print(f"{job}: {run_job(job, Lake(spark, settings.lake), settings, window)}")
+            lake, names = Lake(spark, settings.lake), list(JOBS)
+            lake.create(ALL)
+            at = names.index(job)
+            with Gate(lake, settings.quality) as gate:
+                # What the jobs before it wrote has been checked, unless one was killed, or failed and was not heeded.
+                gate.check(names[:at], waiting=names[at:])
+                print(f"{job}: {run_job(job, lake, settings, window)}")
+                gate.check([job], waiting=names[at + 1 :])
+                print(f"quality: {gate.note}")
     except (LeaseholdError, SettingsError) as error:
         sys.exit(f"{job}: {error}")

@@ -107,10 +107,6 @@ def _expectation(check: Check) -> Any:
             **mostly,
             **how,
         )
-    if check.kind == "unique" and len(check.columns) > 1:
-        return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(check.columns), ignore_row_if="never", **how)
-    if check.kind == "unique":
-        return gxe.ExpectColumnValuesToBeUnique(column=column, **how)
     return gxe.UnexpectedRowsExpectation(unexpected_rows_query=check.query.replace(BATCH, "{batch}"), **how)
 
 

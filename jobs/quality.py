@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -24,8 +24,9 @@ from transforms.schemas.checks import Check
 from transforms.schemas.suites import CHECKS
 from transforms.schemas.table import Table
 
-MODES = ("enforce", "warn", "off")
-"""What a failed critical check does: stop later jobs, be said, nothing is checked."""
+if TYPE_CHECKING:
+    from jobs.expectations import Outcome
+
 Row = dict[str, Any]
 
 
@@ -40,6 +41,7 @@ class Gate:
 
     lake: Lake
     mode: str
+    """enforce: a failed critical check stops later jobs; warn: it is said; off: nothing is checked"""
     checks: int = 0
     warnings: list[str] = field(default_factory=list)
     _gates: dict[str, Row] = field(default_factory=dict)
@@ -82,7 +84,8 @@ class Gate:
         """Check one table; returns what is critical, in words."""
         gate = self._gates[table.name]
         written = self.lake.written(table, gate["passed_version"])
-        outcomes, failures = [], []
+        outcomes: list[Outcome] = []
+        failures: list[str] = []
         if written.files:
             from jobs.expectations import validate  # slow to import, and often there is nothing to validate
 

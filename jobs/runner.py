@@ -11,6 +11,7 @@ from rich.table import Column
 
 from conf.settings import Settings
 from jobs.pipeline import JOBS, run_job
+from jobs.quality import Gate
 from jobs.session import session
 from jobs.sources import register
 from jobs.storage import Lake
@@ -42,12 +43,19 @@ def running(settings: Settings, console: Console) -> Iterator[tuple[Lake, Progre
 
 
 def run_all(lake: Lake, settings: Settings, window: Window, shown: Progress) -> None:
-    """Run the jobs in order."""
-    for name in JOBS:
-        task = shown.add_task(name, total=None, note="")
+    """Run the jobs in order, each behind the checks of what those before it wrote.
 
-        def progress(done: int, total: int, task: TaskID = task) -> None:
-            shown.update(task, completed=done, total=max(total, 1))
+    Raises LeaseholdError where a critical check fails: later jobs do not run.
+    """
+    names = list(JOBS)
+    with Gate(lake, settings.quality) as gate:
+        for number, name in enumerate(names):
+            task = shown.add_task(name, total=None, note="")
 
-        note = run_job(name, lake, settings, window, progress)
-        shown.update(task, completed=1, total=1, note=note)
+            def progress(done: int, total: int, task: TaskID = task) -> None:
+                shown.update(task, completed=done, total=max(total, 1))
+
+            note = run_job(name, lake, settings, window, progress)
+            shown.update(task, completed=1, total=1, note=note)
+            gate.check([name], waiting=names[number + 1 :])
+    shown.add_task("quality", total=1, completed=1, note=gate.note)

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from conf.settings import Settings
 from jobs.pipeline import JOBS, run_job
+from jobs.quality import Gate
 from jobs.storage import Lake
 from jobs.window import Window
 from tests.lakes import leasehold, read
@@ -75,3 +76,11 @@ def test_an_old_interface_without_a_name_is_not_given_one(lake: Path) -> None:
 def test_the_command_answers_from_it(lake: Path) -> None:
     said = leasehold("leases", "--ip", "10.0.1.22", "--at", "2026-03-02T10:10Z", "--lake", lake).stdout
     assert "one of 2" in said and "invoice-mailer" in said and "report-builder" in said
+
+
+@pytest.mark.sail_only
+def test_no_log_can_stop_the_work(spark: SparkSession, lake: Path) -> None:
+    """Whatever is in the files, critical checks hold; what the files lack is a warning."""
+    with Gate(Lake(spark, str(lake)), "enforce") as gate:
+        gate.check(JOBS, waiting=[])
+    assert gate.checks > 200 and any("of the records were rejected" in warning for warning in gate.warnings)

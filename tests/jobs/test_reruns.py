@@ -148,7 +148,7 @@ def test_killed_at_any_point_and_run_again_gives_the_same(spark: SparkSession, t
     hits = [made + work * share // 12 for share in range(12)]
     for number, targets in enumerate((hits[0::4], hits[1::4], hits[2::4], hits[3::4])):
         lake = tmp_path / f"lake-{number}"
-        run = command("run", "nightly", "--raw", raw, "--lake", lake, *days(0, 2))
+        run = command("run", "nightly", "--raw", raw, "--lake", lake, *days(0, 2), "--quality", "off")
         for target in targets:
             assert killed_at(run, lake, target, delay=0.02 * number), f"the run was done before {target} commits"
         done = subprocess.run(run, capture_output=True, text=True, check=False)
@@ -183,7 +183,8 @@ def test_both_engines_make_the_same_of_late_repeated_and_reordered_files(tmp_pat
 
     def run(engine: str, some: Path, lake: Path, *window: float) -> None:
         places = ("--config", settings, "--raw", some, "--lake", lake)
-        leasehold("run", "nightly", *places, "--engine", engine, *days(*window), TZ=zones[engine])
+        options = ("--engine", engine, "--quality", "off")
+        leasehold("run", "nightly", *places, *options, *days(*window), TZ=zones[engine])
 
     lakes = {}
     for begun_by in ("sail", "spark"):

@@ -29,7 +29,7 @@ _OUR_FAULT = (
 class Check:
     """One thing that must hold."""
 
-    kind: Literal["present", "unique", "between", "one of", "none of", "in order", "nothing"]
+    kind: Literal["present", "between", "one of", "none of", "in order", "nothing"]
     says: str
     """what holds, in words; no other check of the table says the same"""
     columns: tuple[str, ...] = ()
@@ -50,11 +50,6 @@ class Check:
 def present(*columns: str) -> list[Check]:
     """No NULL in these columns: a check each."""
     return [Check("present", f"{column} is there", (column,)) for column in columns]
-
-
-def unique(*columns: str) -> Check:
-    """No two rows agree in all of these columns; NULL equals NULL."""
-    return Check("unique", f"one row for each {', '.join(columns)}", columns)
 
 
 def between(column: str, low: float | None, high: float | None = None, *, above: bool = False) -> Check:
@@ -85,6 +80,14 @@ def in_order(earlier: str, later: str, *, equal: bool = True) -> Check:
 def nothing(says: str, query: str) -> Check:
     """The query over {batch} finds no row."""
     return Check("nothing", says, query=query)
+
+
+def unique(*columns: str) -> Check:
+    """No two rows agree in all of these columns; NULL equals NULL."""
+    key = ", ".join(columns)
+    return nothing(
+        f"one row for each {key}", f"SELECT {key}, count(*) AS copies FROM {BATCH} GROUP BY {key} HAVING count(*) > 1"
+    )
 
 
 def warning(check: Check, remedy: str, share: float = 0.0) -> Check:
