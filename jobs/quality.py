@@ -178,15 +178,11 @@ def _failed(check: Check, failed: int | None, rows: int, examples: str) -> str:
 
 
 def _why(table: Table, failures: list[str], passed: int | None, waiting: Sequence[str]) -> str:
-    good = f"{table.name} as of version {passed} was good" if passed is not None else "it was never found good"
-    stopped = (
-        f" {', '.join(waiting)} did not run: their tables are as they were, and can be read."
-        if waiting
-        else " Later jobs, if any, must not run on it."
-    )
+    good = f"was good at version {passed}" if passed is not None else "was never found good before"
+    stopped = f" {', '.join(waiting)} did not run: their tables can be read as they were." if waiting else ""
     return (
-        f"{' '.join(failures)}{stopped} {good[0].upper()}{good[1:]}. To go on with it all the same: "
-        f"`leasehold quality --accept {table.name}`, or `quality: warn` in the settings."
+        f"{' '.join(failures)}{stopped} {table.name} {good}. To go on with it as it is: "
+        f"`leasehold quality --accept {table.name}`, or the setting `quality: warn`."
     )
 
 

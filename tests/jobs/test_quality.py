@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
 import subprocess
 import time
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from conf.settings import Settings
+from jobs.entry import main
 from jobs.errors import LeaseholdError
-from jobs.pipeline import JOBS, run_job
+from jobs.pipeline import JOBS
 from jobs.quality import Gate, accept
 from jobs.quality_answer import quality
 from jobs.runner import bars, run_all
@@ -129,7 +132,7 @@ def test_bad_rows_stop_later_jobs_until_they_are_mended(spark: SparkSession, sma
         assert '1 of 1 rows written break "start_time is not after end_time"' in said, said
         assert "source_file=<script>alert(1)</script>\\u001b[31m.log.gz, source_line=1" in said
         assert "leases, evidence, attribute, behave, baseline, detect did not run" in said
-        assert f"Flow_logs as of version {before['flow_logs']} was good" in said or "flow_logs as of version" in said
+        assert f"flow_logs was good at version {before['flow_logs']}" in said
         after = versions(lake.root)
         assert {name for name, version in after.items() if version != before[name]} <= {"flow_logs"}
     assert lake.read(FUNCTION_FLOWS).count() == read(Path(lake.root), FUNCTION_FLOWS).num_rows > 0
@@ -143,24 +146,29 @@ def test_bad_rows_stop_later_jobs_until_they_are_mended(spark: SparkSession, sma
 
 
 @pytest.mark.sail_only
-def test_what_has_been_looked_at_can_be_accepted_and_nothing_else(spark: SparkSession, small: Path, lake: Lake) -> None:
+def test_what_has_been_looked_at_can_be_accepted_and_nothing_else(spark: SparkSession, lake: Lake) -> None:
+    def check(mode: str) -> list[str]:
+        with Gate(lake, mode) as gate:
+            gate.check(["ingest"], waiting=["leases"])
+        return gate.warnings
+
     with pytest.raises(LeaseholdError, match="with a failed critical check: none"):
         accept(lake, "flow_logs")
     lake.append(FLOW_LOGS, bad_record(spark))
-    run(spark, small, lake.root, quality="warn")  # it is said, and noted, and the work goes on
+    assert "start_time is not after end_time" in " ".join(check("warn"))  # said and noted, and the work goes on
     with pytest.raises(LeaseholdError, match="start_time is not after end_time"):
-        run(spark, small, lake.root)
+        check("enforce")
     assert "start_time is not after end_time" in accept(lake, "flow_logs")
-    run(spark, small, lake.root)
+    assert check("enforce") == [] and results(lake.root, FLOW_LOGS)[-1]["outcome"] == "accepted"
     lake.append(FLOW_LOGS, bad_record(spark))
-    with pytest.raises(LeaseholdError, match="start_time is not after end_time"):
-        run(spark, small, lake.root)
-    run(spark, small, lake.root, quality="off")
+    assert check("off") == []
+    with pytest.raises(LeaseholdError, match="1 of 1 rows written break"):
+        check("enforce")
 
 
 @pytest.mark.sail_only
 def test_a_warning_is_said_and_stops_nothing(spark: SparkSession, lake: Lake) -> None:
-    row = {"source_file": "a", "source_line": 1, "start_time": AT, "end_time": AT, "date": AT.date()}
+    row = {"source_file": "a", "start_time": AT, "end_time": AT, "log_status": "OK", "date": AT.date()}
     rows = [{**row, "source_line": n, "log_status": "SKIPDATA" if n < 2 else "OK"} for n in range(10)]
     lake.append(FLOW_LOGS, frame(spark, FLOW_LOGS, rows))
     with Gate(lake, "enforce") as gate:
@@ -223,7 +231,7 @@ def test_each_kind_of_check_finds_what_it_is_for(
 
 
 @pytest.mark.sail_only
-def test_two_rows_of_one_key_are_found(spark: SparkSession, lake: Lake) -> None:
+def test_two_rows_of_one_key_are_found(lake: Lake) -> None:
     twice = lake.read(FUNCTION_FLOWS).limit(1)
     lake.append(FUNCTION_FLOWS, lake.staged(FUNCTION_FLOWS, twice.unionByName(twice)))
     with pytest.raises(LeaseholdError, match='1 findings against "one row for each conversation_id, function_name'):
@@ -248,26 +256,24 @@ def test_killed_between_a_commit_and_its_check_and_run_again(spark: SparkSession
     assert versions(folder)["flow_logs"] == 1 and read(folder, QUALITY_GATES).num_rows == 0
     lake = Lake(spark, str(folder))
     lake.append(FLOW_LOGS, bad_record(spark))  # as if it had written that, too
-    with pytest.raises(LeaseholdError, match="flow_logs: 1 of .* rows written break"):
+    with pytest.raises(LeaseholdError, match=r"flow_logs: 1 of .* rows written break"):
         run(spark, small, folder)
     assert versions(folder)["ip_leases"] == 0
-    lake.delete_where(FLOW_LOGS, "end_time < start_time")
-    run(spark, small, folder)
-    gates = {row["table_name"]: row["passed_version"] for row in read(folder, QUALITY_GATES).to_pylist()}
-    assert {name: gates[name] for name in versions(folder)} == versions(folder)
 
 
 @pytest.mark.sail_only
-def test_a_job_by_itself_does_not_run_on_what_failed(spark: SparkSession, small: Path, lake: Lake) -> None:
+def test_a_job_by_itself_does_not_run_on_what_failed(
+    spark: SparkSession, small: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`spark-submit jobs/leases.py` after `jobs/ingest.py` failed, or was killed, and nobody looked."""
     lake.append(FLOW_LOGS, bad_record(spark))
-    run_job("ingest", lake, Settings(raw=str(small), lake=lake.root), WINDOW)
-    process = subprocess.run(
-        [*command()[:1], "jobs/leases.py", "--raw", small, "--lake", lake.root, *days(0, 1), "--engine", "sail"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert process.returncode == 1 and "start_time is not after end_time" in process.stderr, process.stderr[-2000:]
-    assert "leases, evidence, attribute" in process.stderr and "Traceback" not in process.stderr
+    before = versions(lake.root)
+    monkeypatch.setattr("jobs.entry.session", lambda *_: nullcontext(spark))
+    monkeypatch.setattr("sys.argv", ["leases.py", "--raw", str(small), "--lake", lake.root, *days(0, 1)])
+    with pytest.raises(SystemExit, match=r"leases, evidence, .* did not run") as stopped:
+        main("leases")
+    assert "start_time is not after end_time" in str(stopped.value)
+    assert versions(lake.root) == before
 
 
 @pytest.mark.sail_only
@@ -277,13 +283,14 @@ def test_results_are_listed_and_rendered_and_hostile_text_is_neither_obeyed_nor_
     lake.append(FLOW_LOGS, bad_record(spark))
     with Gate(lake, "warn") as gate:
         gate.check(JOBS, waiting=[])
-    console = Console(width=200, record=True, quiet=True)
+    out = io.StringIO()
+    console = Console(file=out, width=200)
     quality(lake, console, None, None, None, json=False)
-    said = console.export_text()
+    said = out.getvalue()
     assert "Later jobs wait until flow_logs is mended or accepted." in said
     assert "start_time is not after" in said and "\x1b" not in said and "conversation_id" not in said
     quality(lake, console, "function_flows", None, None, json=False)
-    assert "one row for each conversation_id" in console.export_text()
+    assert "one row for each conversation_id" in out.getvalue()
     with pytest.raises(LeaseholdError, match="there are no checks of 'runs'"):
         quality(lake, console, "runs", None, None, json=False)
     quality(lake, console, None, tmp_path / "docs", None, json=False)

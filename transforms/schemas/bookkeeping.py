@@ -39,7 +39,7 @@ REJECTED_RECORDS = Table(
 
 REOPENED_HOURS = Table(
     name="reopened_hours",
-    job="ingest, leases, evidence, attribute, behave, baseline",
+    job="ingest, leases, evidence, attribute, behave, baseline, detect",
     key=("job", "hour"),
     doc="A queue: the hours that a job must compute again, because late data or a changed lease touches them.",
     schema=columns(
