@@ -16,6 +16,7 @@ from typing import Any
 import deltalake
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from rich.console import Console
 
 from conf.settings import Settings
@@ -110,6 +111,7 @@ def versions(lake: Path | str) -> dict[str, int]:
     }
 
 
+@pytest.mark.sail_only
 def test_all_that_the_pipeline_makes_is_good_and_the_results_are_kept(checked: Path) -> None:
     kept = read(checked, QUALITY_RESULTS).to_pylist()
     assert [row for row in kept if row["outcome"] != "passed"] == []
@@ -122,6 +124,7 @@ def test_all_that_the_pipeline_makes_is_good_and_the_results_are_kept(checked: P
     assert {name: gates[name]["passed_version"] for name in versions(checked)} == versions(checked)
 
 
+@pytest.mark.sail_only
 def test_bad_rows_stop_later_jobs_until_they_are_mended(spark: SparkSession, small: Path, lake: Lake) -> None:
     before, good = versions(lake.root), read(Path(lake.root), FLOW_LOGS).num_rows
     lake.append(FLOW_LOGS, bad_record(spark))
@@ -143,6 +146,26 @@ def test_bad_rows_stop_later_jobs_until_they_are_mended(spark: SparkSession, sma
     run(spark, small, lake.root)
     assert read(Path(lake.root), FLOW_LOGS).num_rows == good
     assert all(row["failure"] is None for row in read(Path(lake.root), QUALITY_GATES).to_pylist())
+
+
+def test_both_engines_check_alike(spark: SparkSession, at_once: Path, tmp_path: Path) -> None:
+    """Of some tables: one of each kind of partition, and all kinds of checks."""
+    lake = Lake(spark, shutil.copytree(at_once, tmp_path / "lake").as_posix())
+    with Gate(lake, "enforce") as gate:
+        gate.check(["attribute"], waiting=[])
+    assert gate.warnings == []
+    with Gate(lake, "enforce") as gate:
+        gate.check(["attribute"], waiting=[])
+    assert gate.checks == 0
+    flow = lake.read(FUNCTION_FLOWS).limit(1).withColumn("probability", F.lit(1.5))
+    lake.append(FUNCTION_FLOWS, lake.staged(FUNCTION_FLOWS, flow.unionByName(flow)))
+    with pytest.raises(LeaseholdError) as stopped, Gate(lake, "enforce") as gate:
+        gate.check(["attribute"], waiting=["behave"])
+    said = str(stopped.value)
+    assert '2 of 2 rows written break "probability is in (0, 1]", as conversation_id=' in said
+    assert '1 findings against "one row for each conversation_id, function_name", as conversation_id=' in said
+    assert '1 findings against "the probabilities of a conversation add up to 1", as conversation_id=' in said
+    assert results(lake.root, FUNCTION_FLOWS)[-1]["checked_rows"] == 2
 
 
 @pytest.mark.sail_only
