@@ -32,6 +32,7 @@ from transforms.schemas import (
     POLLS,
     REJECTED_RECORDS,
     REOPENED_HOURS,
+    THREATS,
 )
 from transforms.schemas.checks import (
     BATCH,
@@ -235,7 +236,7 @@ _CHECKS: dict[Table, list[Check]] = {
         one_of("identified_by", "in scope of", "session name"),
     ],
     FUNCTION_CHANGES: [
-        *of_key(FUNCTION_CHANGES, nullable=["account_id", "function_name"]),
+        *of_key(FUNCTION_CHANGES, nullable=["account_id", "region", "function_name"]),
         *present("event_time", "event_name"),
     ],
     FUNCTION_METRICS_HOURLY: [
@@ -253,6 +254,7 @@ _CHECKS: dict[Table, list[Check]] = {
         *counts("strangers_per_day"),
         one_of("status", "normal", "flagged"),
     ],
+    THREATS: [*of_key(THREATS)],
     NOVELTIES: [
         *of_key(NOVELTIES),
         one_of("behaviour", *_BEHAVIOURS),
