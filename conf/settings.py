@@ -119,9 +119,6 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
             raise SettingsError(f"{path}: {name} must be of type {expected.__name__}, not {value!r}")
         if expected in (int, float) and value < 0:
             raise SettingsError(f"{path}: {name} must not be negative, but is {value!r}")
-    values.update({name: value for name, value in overrides.items() if value is not None})
-    if values.get("quality", "enforce") not in QUALITY_MODES:
-        raise SettingsError(f"quality is one of {', '.join(QUALITY_MODES)}, not {values['quality']!r}")
     values["networks"] = tuple(_network(path, entry) for entry in networks)
     values["accounts"] = tuple(_account(path, entry) for entry in accounts)
     values["regions"] = tuple(_region(path, entry) for entry in regions)
@@ -130,6 +127,9 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     twice = sorted({i for i in ids if ids.count(i) > 1})
     if twice:
         raise SettingsError(f"{path}: accounts lists {', '.join(twice)} more than once")
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    if values.get("quality", "enforce") not in QUALITY_MODES:
+        raise SettingsError(f"quality is one of {', '.join(QUALITY_MODES)}, not {values['quality']!r}")
     return Settings(**values)
 
 
