@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
@@ -49,6 +50,17 @@ class ThreatList:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """What is set of one detection."""
+
+    detection_id: str
+    dry_run: bool = False
+    """its findings are kept as observations, and raise no alert"""
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    """instead of the detection's own"""
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that can be set, with its default."""
 
@@ -78,6 +90,12 @@ class Settings:
     """an alert closes after this many quiet days"""
     quality: str = "enforce"
     """what a failed critical check does: enforce (later jobs do not run), warn (it is only said); off: no checks"""
+    alerts_per_day: int = 25
+    """of the alerts that open on one day only so many are raised, the most telling; 0: all"""
+    flood_limit: int = 30
+    """more alerts of one detection than this on one day, in an account and region, become one; 0: never"""
+    detections: tuple[Tuning, ...] = field(default_factory=tuple)
+    """what is set of single detections"""
     networks: tuple[Network, ...] = field(default_factory=tuple)
     """names for networks; the first that matches wins"""
     threat_lists: tuple[ThreatList, ...] = field(default_factory=tuple)
@@ -113,6 +131,9 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
         raise SettingsError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
     lists = ("networks", "accounts", "regions", "threat_lists")
     networks, accounts, regions, threat_lists = (_list(path, values, name) for name in lists)
+    tuned = values.pop("detections", None) or {}
+    if not isinstance(tuned, dict):
+        raise SettingsError(f"{path}: detections must be `<detection>: {{…}}` lines, not {tuned!r}")
     for name, value in values.items():
         expected: Any = type(known[name].default)
         if isinstance(value, bool) or not isinstance(value, (int, float) if expected is float else expected):
@@ -122,6 +143,7 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     values["networks"] = tuple(_network(path, entry) for entry in networks)
     values["accounts"] = tuple(_account(path, entry) for entry in accounts)
     values["regions"] = tuple(_region(path, entry) for entry in regions)
+    values["detections"] = tuple(_tuning(path, str(name), entry) for name, entry in tuned.items())
     values["threat_lists"] = tuple(_threat_list(path, entry) for entry in threat_lists)
     ids = [account.account_id for account in values["accounts"]]
     twice = sorted({i for i in ids if ids.count(i) > 1})
@@ -148,6 +170,18 @@ def _network(path: str | None, entry: Any) -> Network:
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from None
     return Network(cidr, str(entry["name"]), bool(entry.get("internal", False)))
+
+
+def _tuning(path: str | None, detection: str, entry: Any) -> Tuning:
+    numbers: dict[str, Any] = {"": None}
+    if isinstance(entry, dict):
+        numbers = {str(k): v for k, v in entry.items() if k != "dry_run"}
+    wrong = [k for k, v in numbers.items() if isinstance(v, bool) or not isinstance(v, (int, float))]
+    if wrong or not isinstance(entry.get("dry_run", False), bool):
+        raise SettingsError(
+            f"{path}: a detection has dry_run (true or false) and numbers, not {entry!r} (`leasehold detections`)"
+        )
+    return Tuning(detection, entry.get("dry_run", False), numbers)
 
 
 def _threat_list(path: str | None, entry: Any) -> ThreatList:

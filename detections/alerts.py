@@ -8,9 +8,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from detections.detection import Detection
+from detections.triage import SEVERITIES, severity_rank
 
 _KEY = ("detection_id", "account_id", "region", "functions", "subject")
-_SEVERITIES = ("low", "medium", "high")
 _FIRST = (
     "date", "summary", "expected", "peer_kind", "peer_name", "peer_internal", "peer_port", "protocol", "peer_addr",
     "local_addr", "principal", "observed", "usual", "evidence_table", "evidence", "baseline_from", "baseline_to",
@@ -36,12 +36,11 @@ def alerts(
     islands = observations.withColumn("starts", (gap.isNull() | (gap > close_after_days)).cast("int")).withColumn(
         "island", F.sum("starts").over(days)
     )
-    rank = F.array_position(F.array(*[F.lit(name) for name in _SEVERITIES]), F.col("severity"))
     merged = (
         islands.groupBy(*_KEY, "island")
         .agg(
             F.min_by(F.struct(*_FIRST), "date").alias("first"),
-            F.max(rank).alias("rank"),
+            F.max(severity_rank(F.col("severity"))).alias("rank"),
             F.max("surprise").alias("surprise"),
             F.max("date").alias("last_date"),
             F.min("first_time").alias("opened_at"),
@@ -63,7 +62,7 @@ def alerts(
         {
             "alert_id": F.substring(F.sha2(identity, 256), 1, 16),
             "title": _of_detection(detections, "title"),
-            "severity": F.element_at(F.array(*[F.lit(name) for name in _SEVERITIES]), F.col("rank").cast("int")),
+            "severity": F.element_at(F.array(*[F.lit(name) for name in SEVERITIES]), F.col("rank").cast("int")),
             "technique": _of_detection(detections, "technique"),
             "attack_version": _of_detection(detections, "attack_version"),
             "status": F.when(closed, "closed").otherwise("open"),

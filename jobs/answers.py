@@ -53,7 +53,7 @@ def alert_table(rows: list[Row]) -> Table:
 
 def explain(lake: Lake, console: Console, prefix: str) -> None:
     """One alert with its baseline, its evidence and what to do."""
-    alert = _find(lake, prefix)
+    alert = find_alert(lake, prefix)
     detection = next(d for d in detections.ALL if d.id == alert["detection_id"])
     console.print(Text(f"{alert['title']} · {alert['severity']} · {alert['status']}", style="bold"))
     console.print(Text(safe(alert["summary"])))
@@ -70,6 +70,7 @@ def explain(lake: Lake, console: Console, prefix: str) -> None:
             ("seen", _seen(alert)),
             ("baseline", f"{days(alert['baseline_from'], alert['baseline_to'])}, {alert['baseline_days']} active days"),
             ("change before", alert["change"]),
+            ("verdict", f"{alert['verdict']} (by {alert['verdict_by']})" if alert["verdict"] else None),
             ("technique", f"{alert['technique']} (ATT&CK v{alert['attack_version']})"),
         ],
     )  # fmt: skip
@@ -90,7 +91,8 @@ def explain(lake: Lake, console: Console, prefix: str) -> None:
             console.print(Text(line))
 
 
-def _find(lake: Lake, prefix: str) -> Row:
+def find_alert(lake: Lake, prefix: str) -> Row:
+    """The one alert whose id begins so; raises LeaseholdError for none and for several."""
     found = lake.read(ALERTS).where(F.col("alert_id").startswith(F.lit(prefix))).limit(2).toArrow().to_pylist()
     if not found:
         raise LeaseholdError(f"there is no alert {prefix!r}: `leasehold alerts` lists them")

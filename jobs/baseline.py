@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from conf.settings import Settings
@@ -13,7 +14,7 @@ from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms.baselines import Learning, daily_sightings, judge, next_baseline
-from transforms.schemas import FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES
+from transforms.schemas import DECISIONS, FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES
 from transforms.schemas.table import Table
 
 _DAY = timedelta(days=1)
@@ -37,12 +38,13 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     # From the last day before with a baseline, so that a day without a run leaves no hole.
     first = max(active[0], min(min(changed), known[1]) if known else active[0])
     days = list(_days(first, last))
+    judged_by_people = lake.read(DECISIONS).where("kind = 'verdict'").count() > 0
     for done, day in enumerate(days):
         progress(done, len(days))
         baseline = lake.read(FUNCTION_BASELINES).where(conditions.on_dates("as_of_date", [day]))
         activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(conditions.on_dates("date", [day]))
         judged = judge(daily_sightings(activity), baseline, learning)
-        following = next_baseline(baseline, judged, day, learning)
+        following = next_baseline(baseline, judged, day, learning, _accepted(lake, day) if judged_by_people else None)
         lake.replace(FUNCTION_BASELINES, conditions.on_dates("as_of_date", [day + _DAY]), following)
     progress(len(days), len(days))
     if known and (known[0] <= active[0] or known[1] > last):
@@ -53,6 +55,16 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     hours.reopen(lake, "detect", later)
     hours.close(lake, "baseline", reopened)
     return f"{len(days):,} days"
+
+
+def _accepted(lake: Lake, day: date) -> DataFrame:
+    """What people had said to be harmless by the end of a day; of several verdicts on one alert the latest counts."""
+    made = lake.read(DECISIONS).where((F.col("kind") == "verdict") & (F.to_date("made_at") <= F.lit(day)))
+    about = F.struct("account_id", "region", "functions", "subject", "verdict")
+    latest = made.groupBy("alert_id").agg(F.max_by(about, F.struct("made_at", "decision_id")).alias("of"))
+    harmless = latest.select("of.*").where(F.col("verdict").isin("benign trigger", "false"))
+    names = F.explode(F.split("functions", ", ")).alias("function_name")
+    return harmless.select("account_id", "region", names, F.col("subject").alias("thing"))
 
 
 def learning_of(settings: Settings) -> Learning:

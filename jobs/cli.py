@@ -13,15 +13,15 @@ import typer
 from rich.console import Console
 
 from conf.settings import QUALITY_MODES, Settings, SettingsError, load
-from jobs import answers, coverage_answer, demo, lease_answers, quality_answer
+from jobs import answers, coverage_answer, demo, lease_answers, quality_answer, triage
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import Question
 from jobs.pipeline import check_schedule
 from jobs.runner import run_all, running
 from jobs.session import ENGINES, session
 from jobs.storage import Lake, exists
-from jobs.window import Window
-from transforms.schemas import ALERTS
+from jobs.window import Window, parse_time
+from transforms.schemas import ALERTS, DECISIONS
 
 app = typer.Typer(
     name="leasehold",
@@ -30,6 +30,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+STATUSES = ("open", "snoozed", "suppressed", "closed")
 
 
 class Schedule(StrEnum):
@@ -134,13 +137,13 @@ def run_demo(
 def alerts(
     config: Config = None,
     lake: LakeFolder = None,
-    status: Annotated[str | None, typer.Option(help="Only open or only closed ones.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only open, snoozed, suppressed or closed ones.")] = None,
     function: Annotated[str | None, typer.Option(help="Only those of this function.")] = None,
     json: AsJson = False,
 ) -> None:
     """List the alerts, the latest first."""
-    if status not in (None, "open", "closed"):
-        raise LeaseholdError(f"--status is open or closed, not {status!r}")
+    if status not in (None, *STATUSES):
+        raise LeaseholdError(f"--status is one of {', '.join(STATUSES)}, not {status!r}")
     with _lake(config, lake) as opened:
         answers.alerts(opened, Console(), status, function, json)
 
@@ -233,6 +236,75 @@ def explain(
     """Everything about one alert: what was expected, what was seen, the evidence, what to do."""
     with _lake(config, lake) as opened:
         answers.explain(opened, Console(), alert)
+
+
+By = Annotated[str, typer.Option(help="Who decides.")]
+Why = Annotated[str, typer.Option(help="Why, for those who come after.")]
+Until = Annotated[str, typer.Option(help="Until when (UTC): 2026-02-01 or 2026-02-01T10.")]
+AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id, or its first characters.")]
+
+
+@app.command()
+def verdict(
+    alert: AlertId,
+    word: Annotated[str, typer.Argument(metavar="VERDICT", help="true, attempt, benign or false.")],
+    by: By,
+    why: Why,
+    config: Config = None,
+    lake: LakeFolder = None,
+) -> None:
+    """Say what an alert was: it feeds its detection's precision (`leasehold detections`).
+
+    true: an attack; attempt: one that did not succeed; benign: seen rightly, and nothing is wrong; false: seen wrongly.
+    What was benign or false becomes normal from the next day on.
+    """
+    with _deciding(config, lake) as (opened, settings):
+        triage.verdict(opened, settings, Console(), alert, word, by, why)
+
+
+@app.command()
+def snooze(alert: AlertId, until: Until, by: By, why: Why, config: Config = None, lake: LakeFolder = None) -> None:
+    """Do not count an alert among the open ones until a time."""
+    with _deciding(config, lake) as (opened, settings):
+        triage.snooze(opened, settings, Console(), alert, parse_time(until, "--until"), by, why)
+
+
+@app.command()
+def suppress(
+    by: By,
+    why: Why,
+    until: Annotated[str | None, typer.Option(help="It expires then (UTC): 2026-02-01.")] = None,
+    detection: Annotated[str | None, typer.Option(help="Only alerts of this detection.")] = None,
+    function: Annotated[str | None, typer.Option(help="Only of this function.")] = None,
+    peer: Annotated[str | None, typer.Option(help="Only with this peer (its name).")] = None,
+    lift: Annotated[str | None, typer.Option(help="End the suppression with this id instead.")] = None,
+    config: Config = None,
+    lake: LakeFolder = None,
+) -> None:
+    """Suppress the alerts that match, until a date: a rule with an owner, a reason and an end."""
+    with _deciding(config, lake) as (opened, settings):
+        if lift:
+            triage.lift(opened, settings, Console(), lift, by, why)
+            return
+        if until is None:
+            raise LeaseholdError("a suppression ends: give --until")
+        rule = {"detection_id": detection, "function_name": function, "peer_name": peer}
+        triage.suppress(opened, settings, Console(), parse_time(until, "--until"), by, why, rule)
+
+
+@app.command("detections")
+def list_detections(config: Config = None, lake: LakeFolder = None, json: AsJson = False) -> None:
+    """Each detection with what it raised and how precise it was, by people's verdicts; and the suppressions."""
+    with _deciding(config, lake) as (opened, settings):
+        triage.overview(opened, settings, Console(), json)
+
+
+@contextmanager
+def _deciding(config: Path | None, folder: str | None) -> Iterator[tuple[Lake, Settings]]:
+    """The lake and its settings, for commands that write decisions."""
+    with _lake(config, folder) as opened:
+        opened.create([DECISIONS])
+        yield opened, load(str(config) if config else None, lake=folder)
 
 
 @contextmanager

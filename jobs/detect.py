@@ -9,17 +9,27 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 import detections
-from conf.settings import Settings
+from conf.settings import Settings, Tuning
+from detections import triage
 from detections.alerts import alerts
 from detections.detection import Detection
 from jobs import conditions, hours, threats
 from jobs.baseline import learning_of
+from jobs.errors import LeaseholdError
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms.baselines import daily_sightings, judge
 from transforms.novelties import novelties
-from transforms.schemas import ALERTS, ALL, FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES, NOVELTIES, OBSERVATIONS
+from transforms.schemas import (
+    ALERTS,
+    ALL,
+    DECISIONS,
+    FUNCTION_ACTIVITY_HOURLY,
+    FUNCTION_BASELINES,
+    NOVELTIES,
+    OBSERVATIONS,
+)
 from transforms.schemas.table import Table
 
 _TABLES = {table.name: table for table in ALL}
@@ -29,6 +39,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     """Run every detection over the days of the window and the reopened ones, then bring the alerts up to date."""
     reopened = hours.reopened(lake, "detect")
     days = sorted({hour.date() for hour in (*reopened, *hours.of_window(lake, window))})
+    tunings = _tunings(settings)
     threats.refresh(lake, settings)
     if days:
         on_days = conditions.on_dates("date", days)
@@ -37,15 +48,11 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
         judged = judge(daily_sightings(activity), baselines, learning_of(settings))
         lake.replace(NOVELTIES, on_days, novelties(judged, baselines))
         progress(1, 3)
-        found = [_observations(lake, detection, days) for detection in detections.ALL]
+        found = [_observations(lake, detection, tunings[detection.id], days) for detection in detections.ALL]
         lake.replace(OBSERVATIONS, on_days, functools.reduce(DataFrame.unionByName, found))
     progress(2, 3)
 
-    seen_until = lake.read(FUNCTION_ACTIVITY_HOURLY).agg(
-        (F.max("hour") + F.expr("INTERVAL 1 HOUR")).alias("seen_until")
-    )
-    frame = alerts(lake.read(OBSERVATIONS), seen_until, detections.ALL, settings.close_after_days)
-    lake.overwrite(ALERTS, frame)
+    raise_alerts(lake, settings)
     hours.close(lake, "detect", reopened)
     progress(3, 3)
     row = (
@@ -55,11 +62,37 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     return f"{len(days):,} days, {row['n']:,} alerts, {row['open']:,} of them open"
 
 
-def _observations(lake: Lake, detection: Detection, days: list[date]) -> DataFrame:
+def raise_alerts(lake: Lake, settings: Settings) -> None:
+    """Bring the alerts up to what was observed and decided."""
+    seen_until = lake.read(FUNCTION_ACTIVITY_HOURLY).agg(
+        (F.max("hour") + F.expr("INTERVAL 1 HOUR")).alias("seen_until")
+    )
+    dry = [tuning.detection_id for tuning in settings.detections if tuning.dry_run]
+    observed = lake.read(OBSERVATIONS).where(~F.col("detection_id").isin(dry))
+    raised = alerts(observed, seen_until, detections.ALL, settings.close_after_days)
+    told = triage.within_budget(triage.without_floods(raised, settings.flood_limit), settings.alerts_per_day)
+    lake.overwrite(ALERTS, triage.decided(told, lake.read(DECISIONS), seen_until))
+
+
+def _tunings(settings: Settings) -> dict[str, Tuning]:
+    """Of each detection; raises LeaseholdError for one that is none, or a parameter that it lacks."""
+    known = {detection.id: detection for detection in detections.ALL}
+    for tuning in settings.detections:
+        if tuning.detection_id not in known:
+            raise LeaseholdError(f"settings: there is no detection {tuning.detection_id!r}: {', '.join(known)}")
+        lacking = sorted(set(tuning.parameters) - set(known[tuning.detection_id].parameters))
+        if lacking:
+            has = ", ".join(known[tuning.detection_id].parameters) or "none"
+            raise LeaseholdError(f"settings: {tuning.detection_id} has no {', '.join(lacking)}; it has: {has}")
+    tuned = {tuning.detection_id: tuning for tuning in settings.detections}
+    return {name: tuned.get(name, Tuning(name)) for name in known}
+
+
+def _observations(lake: Lake, detection: Detection, tuning: Tuning, days: list[date]) -> DataFrame:
     """What one detection finds, as `observations`."""
     since = days[0] - timedelta(days=detection.history_days)
     frames = {name: _since(lake, _TABLES[name], since, days[-1]) for name in detection.tables}
-    found = detection.detect(days, **frames, **detection.parameters)
+    found = detection.detect(days, **frames, **{**detection.parameters, **tuning.parameters})
     severity = F.coalesce("severity", F.lit(detection.severity)) if "severity" in found.columns else detection.severity
     named = found.withColumns({"detection_id": F.lit(detection.id), "severity": F.lit(severity)})
     return OBSERVATIONS.filled(named)

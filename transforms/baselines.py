@@ -109,13 +109,17 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     return joined.withColumn("verdict", verdict)
 
 
-def next_baseline(baseline: DataFrame, judged: DataFrame, day: date, learning: Learning) -> DataFrame:
+def next_baseline(
+    baseline: DataFrame, judged: DataFrame, day: date, learning: Learning, accepted: DataFrame | None = None
+) -> DataFrame:
     """The baseline as of the day after `day`, from the one as of `day` and that day's judged sightings.
 
     What was novel enters as `flagged` and stays so: what is learned while an alert on it is open does not
     become normal by itself. What another of a set may explain is learned only by those who are still learning.
     A peer that was silent for `memory_days` is forgotten, a flagged one too; a function that has no peer left
     is, and begins anew when it comes back.
+
+    `accepted` (account_id, region, function_name, thing) is what people have said to be harmless: it is normal.
 
     Baseline as of 5 January: orders-db normal, 10 days. On the 5th the function meets orders-db and a new
     peer → as of 6 January: orders-db normal, 11 days; the new peer flagged, 1 day.
@@ -148,6 +152,11 @@ def next_baseline(baseline: DataFrame, judged: DataFrame, day: date, learning: L
         F.coalesce("status", F.when(F.col("met_flagged") == 1, "flagged").otherwise("normal")).alias("status"),
     ).where(F.col("last_seen") >= F.lit(oldest).cast("date"))
 
+    if accepted is not None:
+        harmless = accepted.select(*_FUNCTION, "thing", F.lit(1).alias("accepted")).distinct()
+        things = things.join(harmless, [*_FUNCTION, "thing"], "left").withColumn(
+            "status", F.when(F.col("accepted") == 1, "normal").otherwise(F.col("status"))
+        )
     before = baseline.select(*_SORT, "learned_from", "days_learned").distinct()
     active = judged.select(*_SORT).distinct().withColumn("active", F.lit(1))
     functions = before.join(active, list(_SORT), "full").select(

@@ -58,7 +58,7 @@ def observation(**overrides: Any) -> Row:
 
 def made(spark: SparkSession, rows: list[Row], until: datetime | None, close_after: int = 7) -> list[Row]:
     seen = frame(spark, columns(("seen_until", "timestamp", "")), [{"seen_until": until}])
-    return rows_of(ALERTS.conform(alerts(frame(spark, OBSERVATIONS, rows), seen, detections.ALL, close_after)))
+    return rows_of(ALERTS.filled(alerts(frame(spark, OBSERVATIONS, rows), seen, detections.ALL, close_after)))
 
 
 def test_the_life_of_an_alert(spark: SparkSession) -> None:

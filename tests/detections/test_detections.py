@@ -48,7 +48,7 @@ def novelties_of(spark: SparkSession, hours: list[Row], baseline: list[Row]) -> 
 
 
 def test_every_module_is_listed_once() -> None:
-    helpers = {"detection", "alerts", "connections", "words"}
+    helpers = {"detection", "alerts", "connections", "triage", "words"}
     modules = {m.name for m in pkgutil.iter_modules(detections.__path__)} - helpers
     ids = [d.id for d in detections.ALL]
     assert len(ids) == len(set(ids)) and set(ids) == modules

@@ -12,6 +12,7 @@ from tests import flow_oracles
 from tests.rows import ACCOUNT, MONDAY, REGION, Row, at, frame, rows_of
 from transforms.baselines import Learning, daily_sightings, expected, judge, next_baseline
 from transforms.schemas import FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES
+from transforms.schemas.table import columns
 
 TODAY = MONDAY.date()
 DAY = timedelta(days=1)
@@ -145,6 +146,18 @@ def test_expected_peers_in_words(spark: SparkSession) -> None:
             "192.0.2.1 (port 53/udp)", "192.0.2.2 (icmp)", "S3 (aws service, port 443)", "a; b (network, protocol 47)",
         ],
     }  # fmt: skip
+
+
+def test_what_people_accept_becomes_normal(spark: SparkSession) -> None:
+    flagged = [known(peer_name=name, status="flagged") for name in ("payroll-01", "mail-01")]
+    before = frame(spark, FUNCTION_BASELINES, [known(), *flagged])
+    judged = judge(daily_sightings(frame(spark, FUNCTION_ACTIVITY_HOURLY, [hour()])), before, Learning())
+    about = {"account_id": ACCOUNT, "region": REGION, "function_name": "f", "thing": flagged[0]["thing"]}
+    accepted = frame(spark, columns(*[(name, "string", "") for name in about]), [about, about])
+    after = rows_of(FUNCTION_BASELINES.conform(next_baseline(before, judged, TODAY, Learning(), accepted)))
+    assert {r["peer_name"]: r["status"] for r in after} == {
+        "orders-db": "normal", "payroll-01": "normal", "mail-01": "flagged",
+    } and len(after) == 3  # fmt: skip
 
 
 SETTINGS = (3, 5, 0.2, 0.4)

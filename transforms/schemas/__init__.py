@@ -10,7 +10,7 @@ from transforms.schemas.bookkeeping import (
     RUNS,
 )
 from transforms.schemas.evidence import INVOCATION_EVIDENCE
-from transforms.schemas.findings import ALERTS, FUNCTION_BASELINES, NOVELTIES, OBSERVATIONS, THREATS
+from transforms.schemas.findings import ALERTS, DECISIONS, FUNCTION_BASELINES, NOVELTIES, OBSERVATIONS, THREATS
 from transforms.schemas.flows import COVERAGE, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS
 from transforms.schemas.leases import FUNCTION_CONFIGS, INTERFACES, IP_LEASES
 from transforms.schemas.sightings import FUNCTION_SIGHTINGS, INTERFACE_SIGHTINGS, LEASE_EVENTS, POLLS
@@ -29,6 +29,7 @@ __all__ = [
     "ALL",
     "CLOUDTRAIL_EVENTS",
     "COVERAGE",
+    "DECISIONS",
     "FAILED_POLLS",
     "FLOW_LOGS",
     "FUNCTION_ACTIVITY_HOURLY",
@@ -86,6 +87,7 @@ ALL: tuple[Table, ...] = (
     THREATS,
     NOVELTIES,
     OBSERVATIONS,
+    DECISIONS,
     ALERTS,
     REOPENED_HOURS,
     RUNS,
