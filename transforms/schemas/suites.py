@@ -273,7 +273,7 @@ _CHECKS: dict[Table, list[Check]] = {
     ALERTS: [
         *of_key(ALERTS),
         *present("detection_id", "summary", "opened_at", "status"),
-        one_of("status", "open", "closed"),
+        one_of("status", "open", "snoozed", "suppressed", "closed"),
         one_of("severity", "low", "medium", "high"),
         in_order("opened_at", "updated_at"),
         in_order("updated_at", "closed_at"),
