@@ -118,7 +118,7 @@ def _observations(found: DataFrame, flows: DataFrame) -> DataFrame:
     )
     summary = F.concat(
         who(), F.lit(" checks in with "), where, F.lit(" on port "), F.col("peer_port").cast("string"),
-        F.lit(" by the clock. "), "words", F.lit(" It has not long talked to it, and its own runs do not explain it."),
+        F.lit(" by the clock. "), "words", F.lit(" This destination is new to it."),
     )  # fmt: skip
     return rows.select(
         F.col("judged").alias("date"),

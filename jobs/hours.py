@@ -13,16 +13,23 @@ from datetime import UTC, datetime, time, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.conditions import spans, sql_time
 from jobs.storage import Lake
 from jobs.window import Window
 from transforms.schemas import COVERAGE, INGESTED_FILES, REOPENED_HOURS
 
 
-def reopen(lake: Lake, job: str, hours: Iterable[datetime]) -> None:
-    """Queue hours for a job; those already queued stay once."""
-    rows = [(job, hour) for hour in sorted(set(hours))]
+def reopen(lake: Lake, jobs: str | Iterable[str], hours: Iterable[datetime]) -> None:
+    """Queue hours for a job, or for several at once; those already queued stay once."""
+    # Only one run writes at a time: a look and an append cost less than a MERGE, on Spark by seconds.
+    touched = set(hours)
+    wanted = {(job, hour) for job in ([jobs] if isinstance(jobs, str) else jobs) for hour in touched}
+    if not wanted:
+        return
+    queued = lake.read(REOPENED_HOURS).select("job", F.unix_timestamp("hour").alias("s")).collect()
+    rows = sorted(wanted - {(row.job, datetime.fromtimestamp(row.s, UTC)) for row in queued})
     if rows:
-        lake.insert_new(REOPENED_HOURS, lake.spark.createDataFrame(rows, "job string, hour timestamp"))
+        lake.append(REOPENED_HOURS, lake.spark.createDataFrame(rows, "job string, hour timestamp"))
 
 
 def reopened(lake: Lake, job: str, before: datetime | None = None) -> list[datetime]:
@@ -33,9 +40,11 @@ def reopened(lake: Lake, job: str, before: datetime | None = None) -> list[datet
 
 def close(lake: Lake, job: str, hours: Iterable[datetime]) -> None:
     """Take hours off a job's queue."""
-    rows = [(job, hour) for hour in hours]
-    if rows:
-        lake.delete_matching(REOPENED_HOURS, lake.spark.createDataFrame(rows, "job string, hour timestamp"))
+    parts = [
+        f"(hour >= TIMESTAMP '{sql_time(start)}' AND hour < TIMESTAMP '{sql_time(end)}')" for start, end in spans(hours)
+    ]
+    if parts:
+        lake.delete_where(REOPENED_HOURS, f"job = '{job}' AND ({' OR '.join(parts)})")
 
 
 def collect_hours(frame: DataFrame) -> list[datetime]:

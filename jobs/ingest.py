@@ -110,7 +110,7 @@ def _withdraw(lake: Lake, files: list[RawFile]) -> None:
             at = F.coalesce(time, F.lit(_NO_TIME))
             touched = F.explode(F.array(*[at + F.expr(f"INTERVAL {s} SECONDS") for s in _REACH]))
             gone = records.select(touched.alias("at")).select(F.date_trunc("hour", "at").alias("hour"))
-            _queue(lake, jobs, hours.collect_hours(gone))
+            hours.reopen(lake, jobs, hours.collect_hours(gone))
         for table in (_TABLE_OF[kind], REJECTED_RECORDS):
             lake.delete_matching(table, keys)
     half = [(file.source_file,) for file in files if file.state == "started"]
@@ -146,7 +146,7 @@ def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Con
     seen = {hour for receipt in receipts.values() for hour in receipt["hours"]}
     if kind == "cloudtrail":
         _drop_second_copies(lake, {_moment(hour).date() for hour in seen})
-    _queue(lake, _TELLS[kind][1], [_moment(hour) for hour in seen] + [_NO_TIME] * undated)
+    hours.reopen(lake, _TELLS[kind][1], [_moment(hour) for hour in seen] + [_NO_TIME] * undated)
     bad = [
         {"source_file": path, "kind": kind, **record}
         for path, receipt in receipts.items()
@@ -157,11 +157,6 @@ def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Con
     finished = [_finished(file, kind, receipts[file.source_file]) for file in batch]
     lake.upsert(INGESTED_FILES, _frame(lake, INGESTED_FILES, finished))
     return sum(receipt["records"] for receipt in receipts.values()), len(bad)
-
-
-def _queue(lake: Lake, jobs: tuple[str, ...], touched: list[datetime]) -> None:
-    for job in jobs:
-        hours.reopen(lake, job, touched)
 
 
 def _drop_second_copies(lake: Lake, days: set[date]) -> None:

@@ -173,12 +173,12 @@ def killed_at(run: list[str], lake: Path, target: int, delay: float) -> bool:
 def test_both_engines_make_the_same_of_late_repeated_and_reordered_files(tmp_path: Path) -> None:
     """Late, repeated and bad files beside good ones, on lakes that one engine begins and the other goes on with.
 
-    Each engine in a zone of its own: the machine's clock must not show in any table. Five days, judged after three.
+    Each engine in a zone of its own: the machine's clock must not show in any table. Four days, judged after three.
     """
-    simulate(tmp_path, Options(days=5, rate=0.12, poll_minutes=240, seed=11, scenarios=("third_resource", "beacon")))
+    simulate(tmp_path, Options(days=4, rate=0.12, poll_minutes=240, seed=11, scenarios=("third_resource", "beacon")))
     raw, settings = tmp_path / "raw", tmp_path / "settings.yaml"
     settings.write_text("min_history_days: 3\n")
-    late_from = START + timedelta(days=2)
+    late_from = START + timedelta(days=1)
     zones = {"sail": "Asia/Kolkata", "spark": "America/New_York"}
 
     def run(engine: str, some: Path, lake: Path, *window: float) -> None:
@@ -190,16 +190,16 @@ def test_both_engines_make_the_same_of_late_repeated_and_reordered_files(tmp_pat
     for begun_by in ("sail", "spark"):
         some = without_late(raw, tmp_path / f"raw-{begun_by}", late_from)
         shutil.copytree(RAW / "flat", some / "flat", copy_function=os.link)
-        run(begun_by, some, tmp_path / begun_by, 0, 4)
+        run(begun_by, some, tmp_path / begun_by, 0, 3)
         deliver_late(raw, some, late_from)
         for engine in ("sail", "spark") if begun_by == "sail" else ("sail",):
             lakes[begun_by, engine] = Path(shutil.copytree(tmp_path / begun_by, tmp_path / f"{begun_by}-{engine}"))
-            run(engine, some, lakes[begun_by, engine], 4, 5)
+            run(engine, some, lakes[begun_by, engine], 3, 4)
     whole = lakes.pop(("sail", "sail"))
     assert all(read(whole, table).num_rows for table in (ALERTS, REJECTED_RECORDS, FUNCTION_CONFIGS, COVERAGE))
     for lake in lakes.values():
         assert_equal(whole, lake)
     # And nothing was lost or doubled by being late.
     at_once = tmp_path / "at-once"
-    run("sail", tmp_path / "raw-sail", at_once, 0, 5)
+    run("sail", tmp_path / "raw-sail", at_once, 0, 4)
     assert_equal(whole, at_once, without=[RUNS, REOPENED_HOURS])
