@@ -10,6 +10,7 @@ from detections.detection import Detection
 from detections.words import who
 from transforms.behaviours import PEER
 from transforms.columns import SCOPE
+from transforms.days import is_one_of
 from transforms.peers import ipv4_number
 from transforms.periodicity import BEACON
 from transforms.rhythms import rhythms
@@ -57,7 +58,7 @@ def detect(
 def _with_days(rows: DataFrame, days: Sequence[date]) -> DataFrame:
     """Each row once for each judged day that looks back on it."""
     looked = F.sequence("date", F.date_add("date", LOOK_BACK_DAYS - 1))
-    return rows.withColumn("judged", F.explode(looked)).where(F.col("judged").isin(list(days)))
+    return rows.withColumn("judged", F.explode(looked)).where(is_one_of(F.col("judged"), days))
 
 
 def _apart(rows: DataFrame) -> DataFrame:

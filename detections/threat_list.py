@@ -19,11 +19,11 @@ def detect(days: Sequence[date], function_flows: DataFrame, threats: DataFrame) 
     """
     del days  # the frame has no others
     # Every candidate has the same conversations: take them once.
-    flows = function_flows.where(F.col("candidates").isNotNull()).dropDuplicates(["conversation_id"])
+    flows = function_flows.where(F.col("plausible").isNotNull()).dropDuplicates(["conversation_id"])
     first = F.min(F.struct("window_start", "conversation_id", "local_addr", "peer_port"))
     hits = (
         on_lists(flows, threats)
-        .groupBy("date", "account_id", "region", F.col("candidates").alias("functions"), "peer_addr", "lists", "entry")
+        .groupBy("date", "account_id", "region", F.col("plausible").alias("functions"), "peer_addr", "lists", "entry")
         .agg(
             F.max("peer_kind").alias("peer_kind"),
             F.max("peer_name").alias("peer_name"),

@@ -161,7 +161,7 @@ def _evidence(lake: Lake, alert: Row) -> list[Row]:
     rows: list[Row] = (
         lake.read(FUNCTION_FLOWS)
         .where(on)
-        .where(same & (F.col("candidates") == F.lit(alert["functions"])))
+        .where(same & (F.col("plausible") == F.lit(alert["functions"])))
         .where(F.col("function_name") == F.lit(_names(alert)[0]))
         .orderBy("window_start", "conversation_id")
         .limit(_SHOWN)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+import detections
 from conf.settings import Settings
 from jobs import conditions, hours
 from jobs.progress import Progress, quiet
@@ -18,6 +19,7 @@ from transforms.schemas import DECISIONS, FUNCTION_ACTIVITY_HOURLY, FUNCTION_BAS
 from transforms.schemas.table import Table
 
 _DAY = timedelta(days=1)
+_LOOK_BACK = max(timedelta(days=detection.history_days + 1) for detection in detections.ALL)
 
 
 def run(lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
@@ -28,8 +30,10 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     # Also beyond the window: what changed in it changes the days after it, if they have been run.
     reopened = hours.reopened(lake, "baseline")
     changed = {hour.date() for hour in (*reopened, *hours.of_window(lake, window))}
-    active = _span(lake, FUNCTION_ACTIVITY_HOURLY, "date")
+    active_days = [row["date"] for row in lake.read(FUNCTION_ACTIVITY_HOURLY).select("date").distinct().collect()]
+    active = (min(active_days), max(active_days)) if active_days else None
     if not changed or not active:
+        _judge_again(lake, changed)
         hours.close(lake, "baseline", reopened)
         return "no activity to learn from"
     learning = learning_of(settings)
@@ -37,7 +41,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     last = min(max(window.end.date(), known[1] if known else date.min), active[1] + _DAY)
     # From the last day before with a baseline, so that a day without a run leaves no hole.
     first = max(active[0], min(min(changed), known[1]) if known else active[0])
-    days = list(_days(first, last))
+    days = [day for day in _days(first, last) if _remembers(day, active_days, settings.memory_days)]
     judged_by_people = lake.read(DECISIONS).where("kind = 'verdict'").count() > 0
     for done, day in enumerate(days):
         progress(done, len(days))
@@ -50,11 +54,22 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     if known and (known[0] <= active[0] or known[1] > last):
         # Left over from activity that turned out to be nobody's.
         lake.delete_where(FUNCTION_BASELINES, f"as_of_date <= DATE '{active[0]}' OR as_of_date > DATE '{last}'")
-    # A changed day changes the verdicts on every later one.
-    later = [datetime.combine(day, time(), UTC) for day in _days(min(changed), max(last, max(changed) + _DAY))]
-    hours.reopen(lake, "detect", later)
+    # A changed day changes the verdicts on every later one of the baselines' days, and on those that look back on it.
+    end = max(last, max(changed) + _DAY)
+    _judge_again(
+        lake, {*_days(first, end), *(day for one in changed for day in _days(one, min(one + _LOOK_BACK, end)))}
+    )
     hours.close(lake, "baseline", reopened)
     return f"{len(days):,} days"
+
+
+def _remembers(day: date, active_days: list[date], memory_days: int) -> bool:
+    """Is there anything to learn on the day, or left to forget? Else its baseline is empty, as the one before."""
+    return any(0 <= (day - active).days <= memory_days for active in active_days)
+
+
+def _judge_again(lake: Lake, days: Iterable[date]) -> None:
+    hours.reopen(lake, "detect", [datetime.combine(day, time(), UTC) for day in days])
 
 
 def _accepted(lake: Lake, day: date) -> DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
+from transforms.days import ranges
+
 HOUR = timedelta(hours=1)
 
 
@@ -31,15 +33,9 @@ def in_spans(column: str, parts: list[tuple[datetime, datetime]], margin: timede
 
 def on_dates(column: str, days: Iterable[date]) -> str:
     """A SQL condition: the date column is one of the days. 3, 4 and 9 January → two ranges."""
-    ranges: list[tuple[date, date]] = []
-    for day in sorted(set(days)):
-        if ranges and ranges[-1][1] == day - timedelta(days=1):
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
-    if not ranges:
+    parts = [f"({column} >= DATE '{a}' AND {column} <= DATE '{b}')" for a, b in ranges(days)]
+    if not parts:
         return "FALSE"
-    parts = [f"({column} >= DATE '{a}' AND {column} <= DATE '{b}')" for a, b in ranges]
     return " OR ".join(parts) if len(parts) == 1 else f"({' OR '.join(parts)})"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from transforms.behaviours import PEER, peer_thing
@@ -12,6 +12,9 @@ from transforms.candidates import candidates
 from transforms.conversations import CONNECTION
 from transforms.peers import KnownNetwork, name_peers
 from transforms.weighing import SEPARATOR, weighed
+
+PLAUSIBLE = 0.05
+"""A candidate that is less likely than this is not counted among those that may have spoken."""
 
 
 def attribute(
@@ -45,11 +48,13 @@ def attribute(
         .when(F.col("evidence") == "", "shared")
         .otherwise("weighted")
     )
+    likely = F.filter("claims", lambda c: c["probability"] >= PLAUSIBLE)
     by_name = (F.col("basis") == "creator") & (F.col("evidence") == "sole candidate")
     rows = claimed.select(
         "*",
         F.explode_outer("claims").alias("claim"),
-        F.array_join(F.transform("claims", lambda c: c["name"]), ", ").alias("all_names"),
+        _names(F.col("claims")).alias("all_names"),
+        _names(F.when(F.size(likely) > 0, likely).otherwise(F.col("claims"))).alias("likely_names"),
         attribution.alias("attribution"),
     )
     return rows.withColumns(
@@ -57,19 +62,28 @@ def attribute(
             "function_name": F.col("claim.name"),
             "probability": F.coalesce("claim.probability", F.lit(1.0)),
             "candidates": F.nullif("all_names", F.lit("")),
+            "plausible": F.nullif("likely_names", F.lit("")),
             "evidence": F.when(by_name, "creator name").otherwise(F.col("evidence")),
             "date": F.to_date("window_start"),
         }
-    ).drop("claim", "claims", "all_names", "names", "presumed", "basis")
+    ).drop("claim", "claims", "all_names", "likely_names", "names", "presumed", "basis")
+
+
+def _names(claims: Column) -> Column:
+    return F.array_join(F.transform(claims, lambda c: c["name"]), ", ")
 
 
 def hourly_activity(function_flows: DataFrame) -> DataFrame:
-    """`function_activity_hourly`: per function, hour and peer, what was said. Unknown conversations belong to none."""
+    """`function_activity_hourly`: per function, hour and peer, what was said. Unknown conversations belong to none.
+
+    Only the plausible candidates of a conversation count, and they are its `candidates` there: what evidence has ruled
+    out as good as surely is not learned as that function's, and does not excuse another one's.
+    """
     key = (
         "account_id",
         "region",
         "function_name",
-        "candidates",
+        "plausible",
         "peer_kind",
         "peer_name",
         "peer_port",
@@ -78,7 +92,7 @@ def hourly_activity(function_flows: DataFrame) -> DataFrame:
     )
     first = F.min(F.struct("window_start", "conversation_id", "peer_addr", "local_addr"))
     return (
-        function_flows.where(F.col("function_name").isNotNull())
+        function_flows.where(F.array_contains(F.split("plausible", ", "), F.col("function_name")))
         .groupBy(*key, F.date_trunc("hour", "window_start").alias("hour"))
         .agg(
             # One name may stand for addresses on both sides: then it is internal.
@@ -89,6 +103,7 @@ def hourly_activity(function_flows: DataFrame) -> DataFrame:
             F.max("window_start").alias("last_time"),
             first.alias("first"),
         )
+        .withColumnRenamed("plausible", "candidates")
         .withColumns(
             {
                 "behaviour": F.lit(PEER),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from transforms.baselines import PEER_COLUMNS, THING, expected
@@ -20,6 +20,7 @@ def novelties(judged: DataFrame, baselines: DataFrame) -> DataFrame:
 
     f and g share an interface, and talk to payroll-01 at 10:00 and 11:00; f normally talks to orders-db only, g to
     mail only → one row: functions `f, g`, first_time 10:00, expected `mail (ec2, port 25); orders-db (rds, port 5432)`.
+    If it was surely f at 12:00, there is one row, of f alone.
     """
     fresh = judged.where(F.col("verdict").isin("novel", "flagged"))
     # A NULL joins nothing: API calls have no side.
@@ -58,7 +59,14 @@ def novelties(judged: DataFrame, baselines: DataFrame) -> DataFrame:
     # Good-Turing with one stranger more than were met, so that nothing has the probability 0.
     days = F.coalesce("thing_days", F.lit(0))
     chance = (F.coalesce("unseen_mass", F.lit(1.0)) * days + 1) / (days + 2)
-    return merged.select(
+    # One function surely did it, and it or another at another time: that is the same news.
+    sets = F.collect_set("functions").over(Window.partitionBy("date", "account_id", "region", *THING))
+    own = F.split("functions", ", ")
+    narrower = F.exists(
+        "sets", lambda o: (o != F.col("functions")) & (F.size(F.array_except(F.split(o, ", "), own)) == 0)
+    )
+    told = merged.withColumn("sets", sets).where(~narrower).drop("sets")
+    return told.select(
         "*",
         F.col("first.first_time").alias("first_time"),
         F.col("first.first_evidence").alias("evidence"),

@@ -124,6 +124,13 @@ def test_candidates_are_one_observation(spark: SparkSession) -> None:
     assert len(found_by(spark, detections.ALL[0], hours, baseline)) == 1
 
 
+def test_who_surely_did_it_is_told_alone(spark: SparkSession) -> None:
+    both: dict[str, Any] = {"candidates": "f, g"}
+    hours = [hour(**INSIDE, **both), hour(**INSIDE, **both, function_name="g"), hour(**INSIDE, hour=at("12:00"))]
+    found = rows_of(novelties_of(spark, hours, [known(), known(function_name="g")]))
+    assert [(r["functions"], r["events"]) for r in found] == [("f", 1)]
+
+
 def test_a_flagged_peer_is_found_again(spark: SparkSession) -> None:
     flagged = known(**INSIDE, status="flagged", first_seen=TODAY, days_seen=1)
     assert len(found_by(spark, detections.ALL[0], [hour(**INSIDE)], [known(), flagged])) == 1

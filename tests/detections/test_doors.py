@@ -79,7 +79,7 @@ def flow(**overrides: Any) -> Row:
         "conversation_id": "c1", "window_start": at("10:05"), "account_id": ACCOUNT, "region": "eu-west-1",
         "local_addr": "10.0.0.1", "peer_addr": "192.0.2.66", "peer_port": 443, "protocol": 6, "peer_kind": "address",
         "peer_name": "192.0.2.66", "peer_internal": False, "bytes_out": 300, "bytes_in": 900, "function_name": "f",
-        "candidates": "f", "probability": 1.0, "date": TODAY,
+        "candidates": "f", "plausible": "f", "probability": 1.0, "date": TODAY,
     }  # fmt: skip
     return row | overrides
 
@@ -94,14 +94,14 @@ def test_listed_addresses(spark: SparkSession) -> None:
     flows = [
         flow(),
         flow(conversation_id="c2", window_start=at("11:05"), bytes_out=100),
-        flow(conversation_id="c3", peer_addr="192.0.2.7", bytes_in=0, candidates="f, g", probability=0.5),
-        flow(conversation_id="c3", peer_addr="192.0.2.7", bytes_in=0, candidates="f, g", function_name="g"),
+        flow(conversation_id="c3", peer_addr="192.0.2.7", bytes_in=0, plausible="f, g", probability=0.5),
+        flow(conversation_id="c3", peer_addr="192.0.2.7", bytes_in=0, plausible="f, g", function_name="g"),
         flow(conversation_id="c4", peer_addr="2001:db8:1::9"),
         flow(conversation_id="c5", peer_addr="192.0.3.66"),
         flow(conversation_id="c6", peer_addr="198.51.100.1"),
         # Its digits begin like those of 192.0.2.0/24.
         flow(conversation_id="c7", peer_addr="c000:2ff::1"),
-        flow(conversation_id="c8", candidates=None, function_name=None),
+        flow(conversation_id="c8", plausible=None, function_name=None),
     ]
     found = threat_list.detect([TODAY], frame(spark, FUNCTION_FLOWS, flows), lists)
     rows = {r["peer_addr"]: r for r in rows_of(OBSERVATIONS.filled(found))}

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from jobs.sources.security_lake import FLOW_LOG_ID
 from tests import flow_oracles
@@ -225,6 +226,38 @@ def test_hourly_activity(spark: SparkSession) -> None:
     )
     assert first["candidates"] == "f, g" and first["bytes_out"] == 600
     assert first["behaviour"] == "peer" and first["thing"].startswith("6|")
+    # What evidence has as good as ruled out is nobody's behaviour.
+    surely = flows.withColumn("plausible", F.lit("f"))
+    activity = rows_of(FUNCTION_ACTIVITY_HOURLY.conform(attribution.hourly_activity(surely)))
+    assert {(r["function_name"], r["candidates"]) for r in activity} == {("f", "f")}
+
+
+def test_who_is_plausible(spark: SparkSession) -> None:
+    """f ran then, g hours before; without evidence both; of thirty with equal parts all."""
+    pair = [lease(), lease(owner_name="g")]
+    ran = {
+        "account_id": "123456789012", "region": "eu-west-1", "source": "invocations", "invocations": 1.0,
+        "date": MONDAY.date(),
+    }  # fmt: skip
+    times = [("f", f"{hour}:{minute:02}") for hour in (9, 10) for minute in range(0, 60, 2)]
+    times += [("g", f"7:{minute:02}") for minute in range(0, 60, 2)]
+    told = [
+        ran | {"function_name": name, "evidence_id": f"{name}{time}", "begins": at(f"{time}:00"),
+               "ends": at(f"{time}:30")}
+        for name, time in times
+    ]  # fmt: skip
+    logs = frame(spark, FLOW_LOGS, [record(start_time=at("10:00:10"), end_time=at("10:00:20"))])
+    for leases, evidence, wanted in (
+        (pair, told, "f"),
+        (pair, [], "f, g"),
+        ([lease(owner_name=f"h{n:02}") for n in range(30)], [], ", ".join(f"h{n:02}" for n in range(30))),
+    ):
+        held = frame(spark, IP_LEASES, leases)
+        flows = attribution.attribute(
+            conversations(logs, held), held, frame(spark, INVOCATION_EVIDENCE, evidence), [], 60
+        )
+        rows = rows_of(flows.select("plausible", "candidates", "function_name", "probability"))
+        assert {r["plausible"] for r in rows} == {wanted} and len(rows) == len(leases), rows
 
 
 def some_lease(rng: random.Random, case: str, eni: str, address: str, kind: str, name: str | None) -> Row:

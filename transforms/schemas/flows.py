@@ -33,6 +33,11 @@ FUNCTION_FLOWS = Table(
         ("rejected", "boolean", "every record of it was a REJECT"),
         ("function_name", "string", "candidate; NULL when no lease says"),
         ("candidates", "string", "all candidates, sorted, joined by a comma"),
+        (
+            "plausible",
+            "string",
+            "those of them with at least 5 % (all, if none has it): their behaviour is learned from it",
+        ),
         ("probability", "double", "that this function held it; the rows of a conversation add up to 1"),
         (
             "attribution",
@@ -60,7 +65,7 @@ FUNCTION_ACTIVITY_HOURLY = Table(
         ("account_id", "string", "account"),
         ("region", "string", "region"),
         ("function_name", "string", "candidate function"),
-        ("candidates", "string", "all candidates of these conversations; of API calls the function itself"),
+        ("candidates", "string", "the plausible candidates of these conversations; of API calls the function itself"),
         ("hour", "timestamp", "start of the hour (UTC)"),
         ("behaviour", "string", "peer (it spoke with), api call, api error, api region"),
         ("thing", "string", "which one: protocol|port|kind|name of a peer, s3:GetObject, s3:GetObject AccessDenied, …"),
