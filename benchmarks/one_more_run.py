@@ -1,11 +1,11 @@
-"""What does one more hour cost, after a long time? The files that it writes, and the seconds it takes.
+"""What does one more hour, or one more night, cost after a long time? The files that it writes, and the seconds it takes.
 
-    python -m benchmarks.one_more_hour [--days 365] [--engine sail]
+    python -m benchmarks.one_more_run [--days 365] [--against 36] [--hours 1 or 24] [--engine sail]
 
-The simulated account runs for so many days, all of them but the last hour are worked through in one run; then the last
-hour comes, as an hourly run meets it. For every table: the rows it has, and of the files that the hour's commits added
-and took away how many there were, how large, and of which days. A second lake, of a tenth of the days, shows what
-depends on the length of the history.
+The simulated account runs for so many days, all of them but the last hours are worked through in one run; then these
+come, as an hourly or a nightly run meets them. For every table: the rows it has, and of the files that the run's commits
+added and took away how many there were, how large, and of which days. A second lake, of fewer days, shows what depends
+on the length of the history.
 """
 
 from __future__ import annotations
@@ -80,16 +80,17 @@ def work(spark: SparkSession, raw: Path, lake: Path, first: datetime, last: date
     return seconds
 
 
-def measure(spark: SparkSession, folder: Path, days: int) -> None:
+def measure(spark: SparkSession, folder: Path, days: int, hours: int) -> float:
+    """The seconds that the last hours took."""
     options = Options(days=days, rate=0.2, poll_minutes=60, scenarios=("third_resource",), data_events=True)
     made = simulate(folder, options)
     start = datetime.combine(options.start, datetime.min.time(), UTC)
     end, lake = start + timedelta(days=days), folder / "lake"
-    before_last = end - timedelta(hours=1)
+    before_last = end - timedelta(hours=hours)
     whole = work(spark, made.raw, lake, start, before_last, late=0)
     since = versions(lake)
     seconds = work(spark, made.raw, lake, before_last, end, late=2)
-    print(f"\n{days} days: {sum(whole.values()):,.0f} s; one hour more: {sum(seconds.values()):.1f} s", end=" (")
+    print(f"\n{days} days: {sum(whole.values()):,.0f} s; {hours} h more: {sum(seconds.values()):.1f} s", end=" (")
     print(", ".join(f"{job} {took:.1f}" for job, took in seconds.items()), end=")\n")
     print(f"  {'table':26}{'rows':>11}{'bytes':>13}{'added':>7}{'bytes':>11}{'removed':>9}  days")
     for table in ALL:
@@ -102,17 +103,24 @@ def measure(spark: SparkSession, folder: Path, days: int) -> None:
             print(
                 f"  {table.name:26}{rows:11,}{total:13,}{done.added:7}{done.added_bytes:11,}{done.removed:9}  {listed}"
             )
+    return sum(seconds.values())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--against", type=int, default=36, help="days of the lake to compare with")
+    parser.add_argument("--hours", type=int, default=1, help="1 for an hourly run, 24 for a nightly one")
     parser.add_argument("--engine", choices=ENGINES, default="sail")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, session(args.engine, "local[*]") as spark:
         register(spark)
-        for days in (max(args.days // 10, 3), args.days):
-            measure(spark, Path(temporary) / str(days), days)
+        # Once before, so that the first one measured does not pay for what is only done once.
+        measure(spark, Path(temporary) / "before", 3, args.hours)
+        short, long = (
+            measure(spark, Path(temporary) / str(days), days, args.hours) for days in (args.against, args.days)
+        )
+    print(f"\n{args.hours} h more cost {long / short:.2f} times as much after {args.days} days as after {args.against}")
 
 
 if __name__ == "__main__":
