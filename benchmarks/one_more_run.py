@@ -1,11 +1,11 @@
-"""What does one more hour, or one more night, cost after a long time? The files that it writes, and the seconds it takes.
+"""What does one more hour, or night, cost after a long time? The files that it writes, and the seconds it takes.
 
     python -m benchmarks.one_more_run [--days 365] [--against 36] [--hours 1 or 24] [--engine sail]
 
 The simulated account runs for so many days, all of them but the last hours are worked through in one run; then these
-come, as an hourly or a nightly run meets them. For every table: the rows it has, and of the files that the run's commits
-added and took away how many there were, how large, and of which days. A second lake, of fewer days, shows what depends
-on the length of the history.
+come, as an hourly or a nightly run meets them. For every table: the rows it has, and of the files that the run's
+commits added and took away how many there were, how large, and of which days. A second lake, of fewer days, shows what
+depends on the length of the history.
 """
 
 from __future__ import annotations
