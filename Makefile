@@ -66,6 +66,7 @@ evaluate: install ## measure the detections: precision, recall, time to alert  [
 
 docs: install ## write the generated pages of docs/
 	$(RUN) jobs.dictionary > docs/data_dictionary.md
+	$(RUN) jobs.detection_pages > docs/detections.md
 
 dist: install ## build the wheel, and the same as .zip for spark-submit --py-files
 	$(UV) build --wheel --out-dir dist
