@@ -10,7 +10,7 @@ def markdown() -> str:
     """Every detection: what it raises, what it reads, its parameters, its limits and its runbook."""
     intro = (
         "# Detections\n\nMade from `detections/` by `make docs`. `leasehold explain ALERT` shows the same beside an"
-        " alert. Parameters are set in the settings (`detections`), where a detection can also be put into a dry run.\n\n"
+        " alert. Parameters are set in the settings (`detections`), where a detection can be put into a dry run.\n\n"
         "| detection | severity | ATT&CK |\n|---|---|---|\n"
     )
     rows = "".join(
