@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -86,11 +87,7 @@ def _change(function: Function, change: Change, state: State | None, start: int)
         }  # fmt: skip
         status = {"state": "Pending", "stateReasonCode": "Creating"}
     elif change.kind == "configuration":
-        changed = json.loads(change.settings or "{}")
-        if "Layers" in changed:
-            # Asked for by their ARNs alone.
-            changed["Layers"] = [layer["Arn"] for layer in changed["Layers"]]
-        request |= {key[0].lower() + key[1:]: value for key, value in changed.items()} if changed else network
+        request |= _requested(json.loads(change.settings)) if change.settings else network
     elif change.kind == "code":
         request |= {"publish": False, "dryRun": False}
     else:
@@ -112,7 +109,24 @@ def _change(function: Function, change: Change, state: State | None, start: int)
         **made,
         "packageType": "Zip",
         **status,
+        **_lowered(state.settings | json.loads(change.settings or "{}")),
     }
+
+
+def _requested(settings: Object) -> Object:
+    """As a request asks for it: layers by their ARNs, and a VPC by its subnets and groups."""
+    asked: Object = _lowered(settings)
+    if "layers" in asked:
+        asked["layers"] = [layer["arn"] for layer in asked["layers"]]
+    asked.get("vpcConfig", {}).pop("vpcId", None)
+    return asked
+
+
+def _lowered(value: Any) -> Any:
+    """With keys as CloudTrail writes them: MemorySize → memorySize."""
+    if isinstance(value, dict):
+        return {key[0].lower() + key[1:]: _lowered(part) for key, part in value.items()}
+    return [_lowered(part) for part in value] if isinstance(value, list) else value
 
 
 def interface_events(history: History, start: int, seed: int) -> Iterator[Event]:

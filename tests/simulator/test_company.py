@@ -203,6 +203,10 @@ def test_who_changes_functions_is_in_the_trail_and_what_in_the_polls(
     assert last[story["role_changed"][0]["function_name"]]["Role"].endswith("/AdministratorAutomation")
     left = story["vpc_removed"][0]
     assert last[left["function_name"]]["VpcConfig"]["SubnetIds"] == []
+    asked = [e for e in company.events if e["eventName"] == _CONTROL["vpc_removed"]]
+    gone = next(e for e in asked if e["requestParameters"].get("vpcConfig", {}).get("subnetIds") == [])
+    assert gone["requestParameters"]["functionName"] == left["function_name"]
+    assert gone["responseElements"]["vpcConfig"] == {"subnetIds": [], "securityGroupIds": [], "vpcId": ""}
     late = [
         c
         for c in company.truth("conversations")
