@@ -315,7 +315,7 @@ def _lake(config: Path | None, folder: str | None) -> Iterator[Lake]:
         raise LeaseholdError(
             f"there are no tables in {settings.lake!r}: give --lake or --config, or make some with `leasehold run`"
         )
-    with session("sail") as spark:
+    with session("sail", lake=settings.lake) as spark:
         yield Lake(spark, settings.lake)
 
 

@@ -30,7 +30,7 @@ def main(job: str) -> None:
     try:
         window = Window.parse(given.start, given.end)
         settings = load(given.config, raw=given.raw, lake=given.lake, engine=given.engine, master=given.master)
-        with session(settings.engine, settings.master) as spark:
+        with session(settings.engine, settings.master, settings.lake) as spark:
             register(spark)
             lake, names = Lake(spark, settings.lake), list(JOBS)
             lake.create(ALL)

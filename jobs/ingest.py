@@ -8,12 +8,11 @@ tables and read again.
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
 from collections.abc import Container
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,12 +22,14 @@ from pyspark.sql import functions as F
 from conf.settings import Settings
 from jobs import conditions, hours
 from jobs.errors import LeaseholdError
+from jobs.object_store import CONNECTIONS
 from jobs.progress import Progress, quiet
 from jobs.raw_files import RawFile, listing, plan
-from jobs.sources import read_receipts
+from jobs.sources import read_receipts, remove_receipts
 from jobs.sources.arrow import arrow_schema
 from jobs.sources.classify import classify
 from jobs.sources.snapshot_json import TABLES
+from jobs.sources.streams import UnreadableError
 from jobs.storage import Lake
 from jobs.window import Window as RunWindow
 from transforms.conversations import REACH_SECONDS
@@ -63,32 +64,50 @@ def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = 
 
     Those are the files whose name carries a time from the day `lookback_days` before the window to
     `lateness_hours` after it, and those whose name carries none. A file whose content changed replaces what
-    it gave before; a copy of a file under another name is skipped, and says of what.
+    it gave before; a copy of a file under another name is skipped, and says of what. A file that cannot be opened,
+    or not be read to its end, is `started`: the next run that looks so far back takes out what it gave, and reads it
+    again.
     """
-    root = Path(settings.raw)
     # From midnight: a file may only tell its day.
     earliest = (window.start - timedelta(days=settings.lookback_days)).replace(hour=0)
     latest = window.end + timedelta(hours=settings.lateness_hours)
-    shutil.rmtree(Path(lake.root) / _RECEIPTS, ignore_errors=True)  # what a killed run left
+    remove_receipts(lake.beside(_RECEIPTS))  # what a killed run left
     known = _known(lake, earliest, latest)
-    todo = plan(listing(root, earliest, latest), known, root)
+    todo = plan(listing(settings.raw, earliest, latest), known)
     _withdraw(lake, todo.withdraw)
-    kinds = {file.source_file: classify(str(root / file.source_file), file.source_file) for file in todo.read}
-    unknown = [file for file in todo.read if kinds[file.source_file][0] is None]
-    skipped = [_row(file, state="skipped", reason=f"the same content as {file.copy_of}") for file in todo.copies]
-    skipped += [_row(file, state="skipped", reason=kinds[file.source_file][1]) for file in unknown]
-    _record(lake, skipped, known)
+    kinds = _kinds(todo.read)
+    aside = [_row(file, state="skipped", reason=f"the same content as {file.copy_of}") for file in todo.copies]
+    aside += [_row(file, state=state, reason=why) for file, (state, why) in zip(todo.read, kinds, strict=True) if why]
+    _record(lake, aside, known)
     done = records = rejected = 0
-    total = len(todo.read) - len(unknown)
+    unread = sum(row["state"] == "started" for row in aside)
+    skipped = len(aside) - unread
+    total = len(todo.read) + len(todo.copies) - len(aside)
     for kind in _TABLE_OF:
-        files = [file for file in todo.read if kinds[file.source_file][0] == kind]
+        files = [file for file, (found, why) in zip(todo.read, kinds, strict=True) if found == kind and not why]
         for start in range(0, len(files), BATCH_FILES):
             batch = files[start : start + BATCH_FILES]
             progress(done, total)
-            good, bad = _take_in(lake, root, kind, batch, known)
-            records, rejected, done = records + good, rejected + bad, done + len(batch)
+            good, bad, broken = _take_in(lake, kind, batch, known)
+            records, rejected, unread, done = records + good, rejected + bad, unread + broken, done + len(batch)
     progress(total, total)
-    return f"{total:,} files, {records:,} records, {rejected:,} rejected, {len(skipped):,} files skipped"
+    note = f"{total:,} files, {records:,} records, {rejected:,} rejected, {skipped:,} files skipped"
+    return f"{note}, {unread:,} could not be read and are tried again by the next run" if unread else note
+
+
+def _kinds(files: list[RawFile]) -> list[tuple[str, str]]:
+    """(kind, "") of each file, or its state and why it is not read: skipped, or started if it is to be tried again."""
+
+    def kind(file: RawFile) -> tuple[str, str]:
+        try:
+            known, reason = classify(file.at, file.source_file)
+        except UnreadableError as error:
+            return "started", str(error)
+        return known or "skipped", reason
+
+    # Where the name says nothing the content has to: a call each, on S3.
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return list(pool.map(kind, files))
 
 
 def _known(lake: Lake, earliest: datetime, latest: datetime) -> dict[str, RawFile]:
@@ -119,27 +138,23 @@ def _withdraw(lake: Lake, files: list[RawFile]) -> None:
         lake.delete_matching(INGESTED_FILES, lake.spark.createDataFrame(half, "source_file string"))
 
 
-def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Container[str]) -> tuple[int, int]:
-    """Read one batch; returns how many records were good and how many were not."""
+def _take_in(lake: Lake, kind: str, batch: list[RawFile], known: Container[str]) -> tuple[int, int, int]:
+    """Read one batch; returns how many records were good, how many were not, and how many files could not be read."""
     _record(lake, [_row(file, kind=kind, state="started") for file in batch], known)
     # Beside the tables, because on a cluster the readers run on other machines than this.
-    folder = Path(lake.root) / _RECEIPTS / uuid.uuid4().hex
-    folder.mkdir(parents=True)
+    folder = f"{lake.beside(_RECEIPTS)}/{uuid.uuid4().hex}"
     try:
         frame = (
             lake.spark.read.format(kind if kind in ("vpc_flow_logs", "cloudtrail") else "snapshots")
             .option("operation", kind)
-            .option("receipts", str(folder.resolve()))
-            .option(
-                "files",
-                json.dumps([(str((root / f.source_file).resolve()), f.source_file, f.size) for f in batch]),
-            )
+            .option("receipts", folder)
+            .option("files", json.dumps([(f.at, f.source_file, f.size) for f in batch]))
             .load()
         )
         lake.append(_TABLE_OF[kind], frame)
-        receipts = {row["source_file"]: row for row in read_receipts(str(folder)).to_pylist()}
+        receipts = {row["source_file"]: row for row in read_receipts(folder).to_pylist()}
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_receipts(folder)
     if set(receipts) != {file.source_file for file in batch}:
         raise LeaseholdError(f"{kind}: the reader left no receipt for some files; run the window again")
     undated = any(receipt["records"] and receipt["min_time"] is None for receipt in receipts.values())
@@ -156,7 +171,8 @@ def _take_in(lake: Lake, root: Path, kind: str, batch: list[RawFile], known: Con
         lake.append(REJECTED_RECORDS, _frame(lake, REJECTED_RECORDS, bad))
     finished = [_finished(file, kind, receipts[file.source_file]) for file in batch]
     lake.upsert(INGESTED_FILES, _frame(lake, INGESTED_FILES, finished))
-    return sum(receipt["records"] for receipt in receipts.values()), len(bad)
+    broken = sum(row["state"] == "started" for row in finished)
+    return sum(receipt["records"] for receipt in receipts.values()), len(bad), broken
 
 
 def _drop_second_copies(lake: Lake, days: set[date]) -> None:
@@ -184,7 +200,7 @@ def _finished(file: RawFile, kind: str, receipt: Row) -> Row:
     return _row(
         file,
         kind=kind,
-        # What could not be opened this time is tried again by the next run.
+        # What could not be read this time is tried again by the next run.
         state={"read": "done", "unreadable": "started"}.get(receipt["outcome"], "skipped"),
         rejected=receipt["rejected_count"],
         **{name: receipt[name] for name in ("reason", "records", "min_time", "max_time")},

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
-from jobs.errors import LeaseholdError
-from jobs.sources.files import FileName, event_day
+from jobs.raw_walk import walk
+from jobs.sources.files import FileName
 
 _UNDATED = datetime.min.replace(tzinfo=UTC)
-# Day folders need not be entered outside the window: AWS's (…/vpcflowlogs/<region>/2026/03/11, in the hive layout
-# …/aws-service=vpcflowlogs/aws-region=<region>/year=2026/month=03/day=11) and the pollers'. Others that look like
-# days are somebody's prefix and say nothing of the logs below.
-_DAY_FOLDER = re.compile(
-    r"(?:(?:/|=)vpcflowlogs/(?:aws-region=)?[a-z0-9-]+|/CloudTrail[\w-]*/[a-z0-9-]+|/snapshots/\w+)"
-    r"/(?:year=)?(\d{4})/(?:month=)?(\d{2})/(?:day=)?(\d{2})$"
-)
 _CHUNK = 1 << 20
 
 
@@ -33,16 +24,19 @@ class RawFile:
     file_time: datetime | None
     """the time in its name; of Security Lake's, which has none, the start of the day of its events"""
     stat: str
-    """size and time of change"""
+    """size and time of change; on S3 size and ETag"""
     size: int = 0
     etag: str = ""
-    """MD5 of the content"""
+    """MD5 of the content; on S3 its ETag, which is the same unless S3 encrypts with keys of KMS, or it came in parts:
+    then copies are not known as such"""
     state: str = ""
     """started, done or skipped; empty: never seen"""
     kind: str | None = None
     copy_of: str | None = None
     min_time: datetime | None = None
     max_time: datetime | None = None
+    at: str = ""
+    """what to open: a path or a URI; empty in what is only remembered"""
 
     @property
     def identity(self) -> tuple[str, str | None, str | None, str | None]:
@@ -67,55 +61,27 @@ class Plan:
     """as they were known: what they gave goes out of the tables first"""
 
 
-def listing(root: Path, earliest: datetime, latest: datetime) -> list[RawFile]:
+def listing(root: str, earliest: datetime, latest: datetime) -> list[RawFile]:
     """The raw files whose name carries a time in [earliest, latest), or none; in the order of that time.
 
     Files of Security Lake, which tell only the day of their events, count from its start.
 
-    Day folders outside the window are not entered. Raises LeaseholdError if there is no such folder.
+    `root` is a folder or `s3://bucket/prefix`. Folders of days outside the window are not entered. Raises
+    LeaseholdError if there is no such root, or it cannot be listed.
     """
-    if not root.is_dir():
-        raise LeaseholdError(f"there is no raw folder {str(root)!r}: set `raw` in the settings, or give --raw")
-    found = []
-    for path, entry in _walk(root, "", earliest.date() - timedelta(days=1), latest.date() + timedelta(days=1)):
-        moment = _file_time(FileName.parse(path))
+    files = []
+    for found in walk(root, earliest.date() - timedelta(days=1), latest.date() + timedelta(days=1)):
+        moment = _file_time(FileName.parse(found.path))
         if moment is None or earliest <= moment < latest:
-            status = entry.stat()
-            found.append(RawFile(path, moment, f"{status.st_size}-{status.st_mtime_ns}", status.st_size))
-    return sorted(found, key=lambda f: f.order)
-
-
-def _walk(root: Path, below: str, first: date, last: date) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(root / below) as entries:
-        for entry in entries:
-            path = f"{below}/{entry.name}" if below else entry.name
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                if _may_hold(path, first, last):
-                    yield from _walk(root, path, first, last)
-            elif entry.is_file():
-                yield path, entry
+            files.append(RawFile(found.path, moment, found.stat, found.size, found.etag, at=found.at))
+    return sorted(files, key=lambda f: f.order)
 
 
 def _file_time(name: FileName) -> datetime | None:
     return datetime.combine(name.day, time(), UTC) if name.day else name.time
 
 
-def _may_hold(folder: str, first: date, last: date) -> bool:
-    of_events = event_day(folder)
-    if of_events:
-        return first <= of_events <= last
-    day = _DAY_FOLDER.search("/" + folder)
-    if not day:
-        return True
-    try:
-        return first <= date(int(day[1]), int(day[2]), int(day[3])) <= last
-    except ValueError:
-        return True
-
-
-def plan(found: list[RawFile], known: dict[str, RawFile], root: Path) -> Plan:
+def plan(found: list[RawFile], known: dict[str, RawFile]) -> Plan:
     """Compare what lies there with what is in the tables.
 
     - new, or left half done by a crash: read;
@@ -127,24 +93,27 @@ def plan(found: list[RawFile], known: dict[str, RawFile], root: Path) -> Plan:
     A changed CloudTrail file takes its neighbours with it: they may hold other copies of its events, which
     were dropped in its favour.
     """
-    there = {f.source_file: _hashed(f, known.get(f.source_file), root) for f in found}
+    hashed = (_hashed(f, known.get(f.source_file)) for f in found)
+    there = {f.source_file: f for f in hashed if f}
     fresh = {path: f for path, f in there.items() if not _is_in(f, known.get(path))}
     for path, neighbour in _neighbours([known[p] for p in fresh if p in known], known):
         if path in there:
             fresh.setdefault(path, replace(there[path], kind=neighbour.kind))
     gone = [f for path, f in known.items() if f.state == "started" and path not in there]
     touched = {f.identity for f in fresh.values()} | {known[p].identity for p in fresh if p in known}
-    # An empty file is no copy of another empty file.
+    # An empty file is no copy of another empty file, nor is one that cannot be read.
     members = {**{path: f for path, f in known.items() if f.state == "done" or path in there}, **fresh}
     first: dict[tuple[str, str | None, str | None, str | None], str] = {}
     result = Plan(withdraw=list(gone))
     for file in sorted(members.values(), key=lambda f: f.order):
         if file.identity not in touched:
             continue
-        original = first.setdefault(file.identity, file.source_file) if file.stat[:2] != "0-" else file.source_file
+        alone = not file.etag or file.stat.startswith("0-")
+        original = file.source_file if alone else first.setdefault(file.identity, file.source_file)
         if original == file.source_file:
             if file.source_file in fresh or file.copy_of:
-                result.read.append(replace(file, state="", copy_of=None))
+                here = there[file.source_file]
+                result.read.append(replace(file, state="", copy_of=None, size=here.size, at=here.at))
         elif file.source_file in fresh or file.state == "done":
             result.copies.append(
                 RawFile(file.source_file, file.file_time, file.stat, file.size, file.etag, copy_of=original)
@@ -174,12 +143,22 @@ def _overlap(one: RawFile, other: RawFile) -> bool:
     return one.min_time <= other.max_time and other.min_time <= one.max_time
 
 
-def _hashed(file: RawFile, before: RawFile | None, root: Path) -> RawFile:
-    """With its etag; the content is read only when size or time of change say that it may be another."""
+def _hashed(file: RawFile, before: RawFile | None) -> RawFile | None:
+    """With its etag; the content is read only when size or time of change say that it may be another.
+
+    None: it has gone. An empty etag: it cannot be read, and the reader will say why.
+    """
+    if file.etag:
+        return file
     if before and before.etag and before.stat == file.stat:
         return replace(file, etag=before.etag)
     digest = hashlib.md5(usedforsecurity=False)
-    with (root / file.source_file).open("rb") as content:
-        while chunk := content.read(_CHUNK):
-            digest.update(chunk)
+    try:
+        with Path(file.at).open("rb") as content:
+            while chunk := content.read(_CHUNK):
+                digest.update(chunk)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return file
     return replace(file, etag=digest.hexdigest())

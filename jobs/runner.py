@@ -36,7 +36,7 @@ def running(settings: Settings, console: Console) -> Iterator[tuple[Lake, Progre
     """The lake on a started engine, and bars that show it starting."""
     with bars(console) as shown:
         starting = shown.add_task("engine", total=1, note=f"starting {settings.engine}")
-        with session(settings.engine, settings.master) as spark:
+        with session(settings.engine, settings.master, settings.lake) as spark:
             register(spark)
             shown.update(starting, completed=1, note=settings.engine)
             yield Lake(spark, settings.lake), shown

@@ -16,9 +16,22 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jobs.errors import LeaseholdError
+from jobs.object_store import ATTEMPTS, allow_http, endpoint, is_remote
 
 ENGINES = ("sail", "spark")
 _JAVA = 17
+
+_SDK = "2.29.52"
+# hadoop-aws asks for all of AWS's SDK in one jar of 600 MB. These parts of it, 20 MB, are what S3A calls, and what
+# the usual chain of credentials needs: roles (sts) and single sign-on (sso, ssooidc).
+_SDK_PARTS = (
+    "s3", "s3-transfer-manager", "sts", "sso", "ssooidc", "kms", "apache-client", "url-connection-client",
+    "netty-nio-client",
+)  # fmt: skip
+_S3A_PACKAGES = (
+    "org.apache.hadoop:hadoop-aws:3.4.2",
+    *(f"software.amazon.awssdk:{part}:{_SDK}" for part in _SDK_PARTS),
+)
 
 
 def missing_for(engine: str) -> str | None:
@@ -36,8 +49,8 @@ def missing_for(engine: str) -> str | None:
 
 
 @contextmanager
-def session(engine: str = "sail", master: str = "local[*]") -> Iterator[SparkSession]:
-    """A Spark session on the engine, in UTC; stopped at the end.
+def session(engine: str = "sail", master: str = "local[*]", lake: str = "") -> Iterator[SparkSession]:
+    """A Spark session on the engine, in UTC; stopped at the end. A `lake` on S3 is made reachable.
 
     Raises LeaseholdError when the engine is unknown or cannot run here, saying what to install.
     """
@@ -49,21 +62,29 @@ def session(engine: str = "sail", master: str = "local[*]") -> Iterator[SparkSes
     # Where dates become Python objects they are in the process's zone: keep one zone everywhere.
     os.environ["TZ"] = "UTC"
     time.tzset()
+    on_s3 = is_remote(lake)
     if engine == "sail":
-        yield from _sail()
+        yield from _sail(on_s3)
     else:
-        yield from _spark(master)
+        yield from _spark(master, on_s3)
 
 
-def _sail() -> Iterator[SparkSession]:
+def _sail(on_s3: bool) -> Iterator[SparkSession]:
     os.environ.setdefault("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer
+
+    if on_s3:
+        allow_http()
 
     server = SparkConnectServer(port=0)
     server.start(background=True)
     _, port = server.listening_address
     spark = SparkSession.builder.remote(f"sc://localhost:{port}").create()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    if on_s3:
+        from jobs.sail_on_s3 import ask_again
+
+        ask_again(spark)
     try:
         yield spark
     finally:
@@ -71,7 +92,7 @@ def _sail() -> Iterator[SparkSession]:
         server.stop()
 
 
-def _spark(master: str) -> Iterator[SparkSession]:
+def _spark(master: str, on_s3: bool) -> Iterator[SparkSession]:
     from delta import configure_spark_with_delta_pip
 
     # Workers must run this Python, whatever is first on the PATH.
@@ -100,12 +121,36 @@ def _spark(master: str) -> Iterator[SparkSession]:
         )
     # Under spark-submit the JVM is up already: its own --packages or image bring Delta's jars.
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-    spark = (builder if submitted else configure_spark_with_delta_pip(builder)).getOrCreate()
+    if not submitted:
+        for key, value in (_s3a_settings() if on_s3 else {}).items():
+            builder = builder.config(key, value)
+        builder = configure_spark_with_delta_pip(builder, list(_S3A_PACKAGES) if on_s3 else None)
+    spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     try:
         yield spark
     finally:
         spark.stop()
+
+
+def _s3a_settings() -> dict[str, str]:
+    """For a lake on `s3://`: Hadoop's S3A, with AWS's usual credential chain, endpoint and region."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    settings = {
+        "spark.jars.excludes": "software.amazon.awssdk:bundle",
+        # One path serves both engines.
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        # S3A's own chain passes over profiles and the roles of pods.
+        "spark.hadoop.fs.s3a.aws.credentials.provider": (
+            "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
+        ),
+        "spark.hadoop.fs.s3a.attempts.maximum": str(ATTEMPTS),
+    }
+    if endpoint():
+        settings |= {"spark.hadoop.fs.s3a.endpoint": endpoint(), "spark.hadoop.fs.s3a.path.style.access": "true"}
+    if region:
+        settings["spark.hadoop.fs.s3a.endpoint.region"] = region
+    return settings
 
 
 def _java_version() -> int | None:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
+import re
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import deltalake
 import pyarrow as pa
@@ -21,6 +25,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StructType
 
 from jobs.conditions import on_dates
+from jobs.object_store import ATTEMPTS, allow_http, below, is_broken_listing, is_remote, wait
 from transforms.schemas.table import Table
 
 # Athena reads Delta reader version 1; platforms override these defaults, so they are said.
@@ -29,6 +34,8 @@ _PROPERTIES = {
     "delta.columnMapping.mode": "none",
     "delta.checkpointPolicy": "classic",
 }
+_COMMIT = re.compile(r"/(\d{20})\.json$")
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -54,22 +61,33 @@ class Lake:
         """Where the table is, as a URI or an absolute path."""
         return f"{self._base}/{table.name}"
 
+    def beside(self, name: str) -> str:
+        """A folder beside the tables, for what is none; not made."""
+        return f"{self._base}/{name}"
+
     @property
     def _base(self) -> str:
-        return self.root if "://" in self.root else str(Path(self.root).resolve())
+        return self.root.rstrip("/") if is_remote(self.root) else str(Path(self.root).resolve())
 
     def create(self, tables: Iterable[Table]) -> None:
         """Make the tables that do not exist, empty, with their comments, at reader 1 / writer 2."""
-        for table in tables:
-            deltalake.DeltaTable.create(
-                self.path(table),
-                schema=deltalake.Schema.from_json(_schema_json(table.schema)),
-                mode="ignore",
-                partition_by=[table.partition_by] if table.partition_by else None,
-                name=table.name,
-                description=table.doc,
-                configuration=dict(_PROPERTIES),
-            )
+        # By `deltalake` also where Spark writes: no writer knows a table before its first commit is there.
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self._create, tables))
+
+    def _create(self, table: Table) -> None:
+        if exists(self.root, table):  # at the cost of one call to S3 instead of ten
+            return
+        _patiently(
+            deltalake.DeltaTable.create,
+            self.path(table),
+            schema=deltalake.Schema.from_json(_schema_json(table.schema)),
+            mode="ignore",
+            partition_by=[table.partition_by] if table.partition_by else None,
+            name=table.name,
+            description=table.doc,
+            configuration=dict(_PROPERTIES),
+        )
 
     def read(self, table: Table) -> DataFrame:
         """The whole table; filter on its partition column to read less."""
@@ -113,23 +131,25 @@ class Lake:
 
     def append(self, table: Table, frame: DataFrame) -> None:
         """Add rows in one commit."""
-        table.conform(frame).write.format("delta").mode("append").save(self.path(table))
+        rows = table.conform(frame).write.format("delta")
+        self._commit(table, lambda: rows.mode("append").save(self.path(table)))
 
     def overwrite(self, table: Table, frame: DataFrame) -> None:
         """Replace the whole table in one commit."""
-        table.conform(frame).write.format("delta").mode("overwrite").save(self.path(table))
+        rows = table.conform(frame).write.format("delta")
+        self._commit(table, lambda: rows.mode("overwrite").save(self.path(table)))
 
     def replace(self, table: Table, condition: str, frame: DataFrame) -> None:
         """Replace the rows that meet `condition` (SQL) by those of `frame` that do, in one commit.
 
         The frame is filtered here because Sail, unlike Spark, would take rows outside the condition.
         """
-        rows = table.conform(frame).where(condition)
-        rows.write.format("delta").mode("overwrite").option("replaceWhere", condition).save(self.path(table))
+        rows = table.conform(frame).where(condition).write.format("delta").option("replaceWhere", condition)
+        self._commit(table, lambda: rows.mode("overwrite").save(self.path(table)))
 
     def staged(self, table: Table, frame: DataFrame) -> DataFrame:
         """The frame with the table's columns, computed once and read back: engines compute it for every use."""
-        path = f"{self._base}/_staged/{table.name}"
+        path = self.beside(f"_staged/{table.name}")
         table.conform(frame).write.mode("overwrite").parquet(path)
         return self.spark.read.schema(table.plain_schema).parquet(path)
 
@@ -160,14 +180,40 @@ class Lake:
 
     def delete_where(self, table: Table, condition: str) -> None:
         """Delete the rows that meet the SQL condition, in one commit."""
-        self.spark.sql(f"DELETE FROM delta.`{self.path(table)}` WHERE {condition}").collect()
+        statement = f"DELETE FROM delta.`{self.path(table)}` WHERE {condition}"
+        self._commit(table, lambda: self.spark.sql(statement).collect())
 
     def _merge(self, table: Table, frame: DataFrame, on: Iterable[str], clauses: str) -> None:
         view = f"merge_into_{table.name}"
         frame.createOrReplaceTempView(view)
         condition = " AND ".join(f"t.{column} = s.{column}" for column in on)
-        self.spark.sql(f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {condition} {clauses}").collect()
+        statement = f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {condition} {clauses}"
+        self._commit(table, lambda: self.spark.sql(statement).collect())
         self.spark.catalog.dropTempView(view)
+
+    def _commit(self, table: Table, write: Callable[[], object]) -> None:
+        """Write once, whatever S3 does.
+
+        A commit whose answer was lost is there, but looks to the engine like another writer's; as one run at a time
+        writes a lake, a new version is this one's. Sail gives up on a listing that breaks off: it is asked again.
+        """
+        if not is_remote(self.root):
+            write()
+            return
+        from jobs.sail_on_s3 import asking_once
+
+        before = _version(self.path(table))
+        for attempt in range(ATTEMPTS):
+            try:
+                with asking_once(self.spark):
+                    write()
+                return
+            except Exception as error:
+                if _version(self.path(table)) > before:
+                    return
+                if not is_broken_listing(error) or attempt + 1 == ATTEMPTS:
+                    raise
+                time.sleep(wait(attempt))
 
 
 def _files(table: deltalake.DeltaTable, partition_by: str | None) -> dict[str, tuple[date | None, int]]:
@@ -180,8 +226,30 @@ def _files(table: deltalake.DeltaTable, partition_by: str | None) -> dict[str, t
 
 def exists(root: str, table: Table) -> bool:
     """Is the table there?"""
-    base = root if "://" in root else str(Path(root).resolve())
-    return deltalake.DeltaTable.is_deltatable(f"{base}/{table.name}")
+    if is_remote(root):
+        return _version(f"{root.rstrip('/')}/{table.name}") >= 0
+    return deltalake.DeltaTable.is_deltatable(f"{Path(root).resolve()}/{table.name}")
+
+
+def _version(path: str) -> int:
+    """The latest version of a table on S3; -1 if there is none."""
+    commits = (_COMMIT.search(found.uri) for found in below(f"{path}/_delta_log/0"))
+    return max((int(commit[1]) for commit in commits if commit), default=-1)
+
+
+def _patiently(ask: Callable[..., Any], path: str, **more: Any) -> Any:
+    """Something of `deltalake` that may be done twice: on S3 it gives up on a listing that breaks off."""
+    if not is_remote(path):
+        return ask(path, **more)
+    allow_http()
+    for attempt in range(ATTEMPTS):
+        try:
+            return ask(path, **more)
+        except Exception as error:
+            if not is_broken_listing(error) or attempt + 1 == ATTEMPTS:
+                raise
+            time.sleep(wait(attempt))
+    raise AssertionError
 
 
 def protocol(path: str) -> tuple[int, int]:

@@ -11,7 +11,11 @@ from pathlib import Path
 import deltalake
 import pyarrow as pa
 
+<<<<<<< HEAD
 from transforms.schemas import ALL, QUALITY_GATES, QUALITY_RESULTS, RUNS
+=======
+from transforms.schemas import ALL, INGESTED_FILES, RUNS
+>>>>>>> 5b255d5 (Keep raw files and lake on s3:// on both engines, whatever share of its calls fails)
 from transforms.schemas.table import Table
 
 _WALL_CLOCK = {"run_id", "started_at", "seconds", "engine"}
@@ -31,9 +35,9 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", "from jobs.cli import main; main()", *map(str, arguments)]
 
 
-def read(lake: Path, table: Table) -> pa.Table:
+def read(lake: Path | str, table: Table) -> pa.Table:
     """A table as `deltalake` reads it (neither engine has a say), in the order of its key; which is unique."""
-    found = pa.table(deltalake.DeltaTable(str(lake / table.name)).to_pyarrow_table())
+    found = pa.table(deltalake.DeltaTable(f"{lake}/{table.name}").to_pyarrow_table())
     keys = found.group_by(list(table.key)).aggregate([([], "count_all")])
     assert keys.num_rows == found.num_rows, f"{table.name}: {found.num_rows - keys.num_rows} rows share a key"
     if table is RUNS:
@@ -42,6 +46,7 @@ def read(lake: Path, table: Table) -> pa.Table:
     return found.sort_by([(name, "ascending") for name in table.key])
 
 
+<<<<<<< HEAD
 def assert_equal(one: Path, other: Path, without: Iterable[Table] = ()) -> None:
     """Every table equal, row for row; of `runs` what does not come from the wall clock.
 
@@ -49,10 +54,20 @@ def assert_equal(one: Path, other: Path, without: Iterable[Table] = ()) -> None:
     """
     left_out = set(without)
     left_out |= {QUALITY_RESULTS, QUALITY_GATES} if RUNS in left_out else set()
+=======
+def assert_equal(one: Path | str, other: Path | str, without: Iterable[Table] = ()) -> None:
+    """Every table equal, row for row; of `runs` what does not come from the wall clock.
+
+    Between a folder and S3 but for what files are known by, which on S3 is no time.
+    """
+    on_s3 = {str(lake).startswith("s3://") for lake in (one, other)}
+>>>>>>> 5b255d5 (Keep raw files and lake on s3:// on both engines, whatever share of its calls fails)
     for table in ALL:
         if table in left_out:
             continue
         left, right = read(one, table), read(other, table)
+        if table is INGESTED_FILES and len(on_s3) == 2:
+            left, right = left.drop_columns("stat"), right.drop_columns("stat")
         if not left.equals(right):
             a, b = ({repr(row) for row in part.to_pylist()} for part in (left, right))
             raise AssertionError(

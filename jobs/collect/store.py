@@ -1,4 +1,4 @@
-"""Polls as files of the raw folder; the only module that knows where they lie."""
+"""Polls as files of the raw folder, or objects below its `s3://…`; the only module that knows where they lie."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jobs.errors import LeaseholdError
+from jobs.object_store import below, get, is_remote, level, put_new
 from jobs.sources.files import FileName
 from jobs.sources.redact import redacted_json
 
@@ -40,11 +42,12 @@ class Poll:
 
 
 def check(raw: str) -> None:
-    """Raise LeaseholdError for a raw folder that polls cannot be written to; make it if it is not there."""
-    if "://" in raw:
-        raise LeaseholdError(f"polls are stored in a local folder only, not in {raw!r}: set `raw`, or give --raw")
+    """Raise LeaseholdError for a raw root that polls cannot be written to; make the folder if it is not there."""
     try:
-        Path(raw, "snapshots").mkdir(parents=True, exist_ok=True)
+        if is_remote(raw):
+            level(_below(raw, "snapshots/"))
+        else:
+            Path(raw, "snapshots").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LeaseholdError(f"the raw folder {raw!r} cannot be written to: {error.strerror}; give --raw") from None
 
@@ -68,7 +71,22 @@ def store(raw: str, poll: Poll) -> str:
     name = poll.folder or poll.operation
     folder = f"snapshots/{name}/{poll.polled_at:%Y/%m/%d}"
     stem = f"{poll.account_id}_{name}_{poll.region}_{poll.polled_at:%Y%m%dT%H%M%SZ}"
-    return _put(Path(raw), folder, stem, gzip.compress(content.encode(), mtime=0))
+    data = gzip.compress(content.encode(), mtime=0)
+    return _put_object(raw, folder, stem, data) if is_remote(raw) else _put(Path(raw), folder, stem, data)
+
+
+def _names(folder: str, stem: str) -> Iterator[str]:
+    """The name, and those for more polls of that very second."""
+    yield f"{folder}/{stem}.json.gz"
+    yield from (f"{folder}/{stem}_{number:03}.json.gz" for number in range(1, 1_000))
+
+
+def _below(raw: str, key: str) -> str:
+    return f"{raw.rstrip('/')}/{key}"
+
+
+def _put_object(raw: str, folder: str, stem: str, data: bytes) -> str:
+    return next(key for key in _names(folder, stem) if put_new(_below(raw, key), data))
 
 
 def _put(raw: Path, folder: str, stem: str, data: bytes) -> str:
@@ -80,9 +98,7 @@ def _put(raw: Path, folder: str, stem: str, data: bytes) -> str:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        number = 0
-        while (raw / (key := f"{folder}/{stem}{f'_{number:03}' if number else ''}.json.gz")).exists():
-            number += 1
+        key = next(key for key in _names(folder, stem) if not (raw / key).exists())
         beside.rename(raw / key)
     finally:
         beside.unlink(missing_ok=True)
@@ -95,15 +111,24 @@ def stored(raw: str, operation: str, account_id: str, region: str, now: datetime
     What is damaged is passed over.
     """
     for back in range(days + 1):
-        folder = Path(raw) / "snapshots" / operation / f"{now - timedelta(days=back):%Y/%m/%d}"
-        for path in sorted(folder.glob(f"{account_id}_{operation}_{region}_*.json.gz"), reverse=True):
-            moment = FileName.parse(path.name).time
+        folder = f"snapshots/{operation}/{now - timedelta(days=back):%Y/%m/%d}"
+        for name, read in _files(raw, folder, f"{account_id}_{operation}_{region}_"):
+            moment = FileName.parse(name).time
             try:
-                envelope = json.loads(gzip.decompress(path.read_bytes()))
+                envelope = json.loads(gzip.decompress(read()))
             except (OSError, EOFError, zlib.error, ValueError):
                 continue
             if moment and isinstance(envelope, dict):
                 yield {**envelope, "polled_at": moment}
+
+
+def _files(raw: str, folder: str, begins: str) -> list[tuple[str, Callable[[], bytes]]]:
+    """(name, what reads it) of a folder's polls whose names begin so, the latest first."""
+    if is_remote(raw):
+        uris = sorted((found.uri for found in below(_below(raw, f"{folder}/{begins}"))), reverse=True)
+        return [(uri, partial(get, uri)) for uri in uris if uri.endswith(".json.gz")]
+    paths = sorted(Path(raw, folder).glob(f"{begins}*.json.gz"), reverse=True)
+    return [(path.name, path.read_bytes) for path in paths]
 
 
 def _text(value: Any) -> str:

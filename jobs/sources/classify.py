@@ -12,7 +12,7 @@ from jobs.sources.flow_log_fields import DEFAULT_FIELDS, fields_of, header_field
 from jobs.sources.flow_log_lines import fault_of
 from jobs.sources.parquet_files import PARQUET, glance
 from jobs.sources.security_lake import is_ocsf, kind_by_path, kind_of
-from jobs.sources.streams import DamagedError, UnreadableError, decompressed
+from jobs.sources.streams import DamagedError, decompressed
 
 KINDS = (
     "vpc_flow_logs", "cloudtrail", "describe_network_interfaces", "list_functions", "get_metric_data", "failed_polls",
@@ -33,7 +33,7 @@ _NOT_READ = {
 
 
 def classify(path: str, source_file: str) -> tuple[str | None, str]:
-    """(kind, "") or (None, why the file is not read)."""
+    """(kind, "") or (None, why the file is not read). Raises UnreadableError if it cannot be opened, this time."""
     other = OTHER_FILES.search(source_file)
     if other:
         return None, f"a CloudTrail {other[1].lower()} file, not events"
@@ -49,10 +49,7 @@ def classify(path: str, source_file: str) -> tuple[str | None, str]:
         return operation[1], ""
     if operation and operation[1] in _NOT_READ:
         return None, _NOT_READ[operation[1]]
-    try:
-        return _sniff(path)
-    except UnreadableError as error:
-        return None, str(error)
+    return _sniff(path)
 
 
 def fields_in(path: str) -> tuple[str, ...]:
@@ -84,7 +81,10 @@ def _sniff(path: str) -> tuple[str | None, str]:
     if not head:
         return None, damage or "empty file"
     if head.startswith(PARQUET):
-        return glance(path, _kind_of_parquet)
+        try:
+            return glance(path, _kind_of_parquet)
+        except DamagedError as error:
+            return None, str(error)
     if _is_flow_log(head):
         return "vpc_flow_logs", ""
     if head[:1] in (b"{", b"["):

@@ -1,6 +1,6 @@
 """The Spark side of the readers: files go to partitions, batches to the engine, receipts to a folder.
 
-Options of each format: `files` (JSON: [[path to open, path to record, bytes], …]), `receipts` (folder),
+Options of each format: `files` (JSON: [[path to open, path to record, bytes], …]), `receipts` (folder, or s3://…),
 `partitions` (default: one for each core of the driver); of `snapshots` also `operation`. The caller decides which
 files: a reader lists nothing.
 
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +23,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
+from jobs.object_store import below, delete_below, get, is_remote, put
 from jobs.sources.cloudtrail import read_cloudtrail
 from jobs.sources.files import Receipt
 from jobs.sources.flow_logs import read_flow_logs
@@ -53,7 +56,11 @@ def register(spark: SparkSession) -> None:
 
 def read_receipts(folder: str) -> pa.Table:
     """What the readers did: one row a file, sorted."""
-    parts = [pq.read_table(p, schema=_RECEIPT) for p in sorted(Path(folder).glob("*.parquet"))]
+    if is_remote(folder):
+        contents = [pa.BufferReader(get(found.uri)) for found in below(f"{folder}/")]
+    else:
+        contents = sorted(Path(folder).glob("*.parquet"))
+    parts = [pq.read_table(content, schema=_RECEIPT) for content in contents]
     return pa.concat_tables([_RECEIPT.empty_table(), *parts]).sort_by("source_file")
 
 
@@ -87,7 +94,7 @@ class _Reader(DataSourceReader):
         files = [(path, Receipt(recorded)) for path, recorded in partition.files]
         yield from self._batches(files)
         name = f"{self.source}{self.operation}-{partition.index}.parquet"
-        _write([receipt for _, receipt in files], Path(self.receipts) / name)
+        _write([receipt for _, receipt in files], self.receipts, name)
 
     def _batches(self, files: list[tuple[str, Receipt]]) -> Iterator[pa.RecordBatch]:
         if self.source == "vpc_flow_logs":
@@ -142,7 +149,16 @@ class Snapshots(DataSource):
         return _Reader(self.name(), dict(self.options))
 
 
-def _write(receipts: list[Receipt], path: Path) -> None:
+def remove_receipts(folder: str) -> None:
+    """Delete a folder of receipts, and all below it; what cannot be deleted stays, and harms nothing."""
+    if is_remote(folder):
+        with suppress(OSError):
+            delete_below(f"{folder}/")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(receipts: list[Receipt], folder: str, name: str) -> None:
     rows = [
         {
             **{name: getattr(r, name) for name in _RECEIPT.names if name not in ("rejected", "hours")},
@@ -151,7 +167,13 @@ def _write(receipts: list[Receipt], path: Path) -> None:
         }
         for r in receipts
     ]
+    content = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=_RECEIPT), content)
+    if is_remote(folder):
+        put(f"{folder}/{name}", content.getvalue().to_pybytes())
+        return
+    path = Path(folder) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".half")
-    pq.write_table(pa.Table.from_pylist(rows, schema=_RECEIPT), half)
+    half.write_bytes(content.getvalue())
     half.replace(path)

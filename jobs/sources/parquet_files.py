@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.sources.files import Receipt
-from jobs.sources.streams import UnreadableError, open_seekable, open_stream
+from jobs.sources.streams import DamagedError, UnreadableError, open_seekable, open_stream
 
 PARQUET = b"PAR1"
 """How a Parquet file begins."""
@@ -45,16 +45,16 @@ def is_parquet(path: str, source_file: str) -> bool:
 
 
 def glance(path: str, look: Callable[[pq.ParquetFile], Made]) -> Made:
-    """What `look` finds in the file; raises UnreadableError, also if it is no Parquet file or a damaged one."""
+    """What `look` finds in the file; raises DamagedError if it is no Parquet file or a damaged one, UnreadableError."""
     with open_seekable(path) as stream:
         try:
             file = _opened(stream)
             claim = _claim(file, stream.seek(0, 2))
             found = None if claim else look(file)
         except _FAULTS as fault:
-            raise UnreadableError(_no_parquet(fault)) from None
+            raise DamagedError(_no_parquet(fault)) from None
     if found is None:
-        raise UnreadableError(claim)
+        raise DamagedError(claim)
     return found
 
 

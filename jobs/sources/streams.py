@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
 from isal import isal_zlib
-from pyarrow import fs
 
+from jobs.object_store import is_remote, open_object
 from jobs.sources.files import KEPT_RECORD_BYTES, Receipt
 
 # The same inflation as zlib's at three times its speed.
@@ -38,31 +39,36 @@ class DamagedError(Exception):
 
 
 class UnreadableError(Exception):
-    """The file cannot be opened: it has vanished since it was listed, or access is denied."""
+    """The file cannot be opened, or not be read to its end, for a reason that is not in it.
+
+    It has vanished since it was listed, access is denied, or the network fails for good: to be tried again.
+    """
 
 
-def open_stream(path: str) -> IO[bytes]:
-    """A binary stream of a local path or a URI (s3://…); raises UnreadableError."""
+@contextmanager
+def open_stream(path: str) -> Iterator[IO[bytes]]:
+    """A binary stream of a local path or an object (s3://…); raises UnreadableError, also while it is read."""
     try:
-        return _open(path)
+        stream = _open(path)
     except OSError as error:
         raise UnreadableError(f"it cannot be opened: {error.strerror or error}") from None
-
-
-def open_seekable(path: str) -> IO[bytes]:
-    """The same with `seek`; of a URI the whole content, held."""
-    stream = open_stream(path)
-    if "://" not in path:
-        return stream
     with stream:
-        return io.BytesIO(stream.read())
+        try:
+            yield stream
+        except OSError as error:
+            raise UnreadableError(f"it cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def open_seekable(path: str) -> Iterator[IO[bytes]]:
+    """The same with `seek`; of an object the whole content, held."""
+    with open_stream(path) as stream:
+        yield io.BytesIO(stream.read()) if is_remote(path) else stream
 
 
 def _open(path: str) -> IO[bytes]:
-    if "://" in path:
-        system, inner = fs.FileSystem.from_uri(path)
-        stream: IO[bytes] = system.open_input_stream(inner, compression=None)
-        return stream
+    if is_remote(path):
+        return open_object(path)
     return open(path, "rb", buffering=0)  # noqa: PTH123  (the caller closes it; 2 µs instead of 10)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conf.settings import Settings
+from jobs import object_store
 from jobs.pipeline import JOBS, run_job
 from jobs.storage import Lake
 from jobs.window import Window
 from simulator.simulate import Options, simulate
+from tests.faulty_s3 import FaultyS3, environment, serving
 
 START = datetime(2026, 2, 1, tzinfo=UTC)
 DAYS = 9
@@ -64,3 +67,21 @@ def days(first: float, end: float) -> tuple[str, ...]:
 def linked(raw: Path, to: Path) -> Path:
     """The raw folder again, at no cost: hard links."""
     return Path(shutil.copytree(raw, to, copy_function=os.link))
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[FaultyS3]:
+    with serving() as started:
+        yield started
+
+
+@pytest.fixture
+def s3(s3_server: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
+    """S3 as the environment says, with an empty bucket `s3://<name>`; nothing fails until it is told to."""
+    for name, value in environment(s3_server.url).items():
+        monkeypatch.setenv(name, value)
+    object_store._client.cache_clear()
+    s3_server.empty()
+    yield s3_server
+    s3_server.fail(0)
+    object_store._client.cache_clear()

@@ -42,7 +42,7 @@ def known_after(done: Plan, known: dict[str, RawFile]) -> dict[str, RawFile]:
 
 
 def planned(root: Path, known: dict[str, RawFile]) -> Plan:
-    return plan(listing(root, *_WIDE), known, root)
+    return plan(listing(str(root), *_WIDE), known)
 
 
 def names(files: list[RawFile]) -> list[str]:
@@ -124,8 +124,8 @@ def test_listing_takes_the_window_by_the_names_time_and_what_has_none(root: Path
     undated = put(root, "notes/flows.log", "3")
     put(root, ".hidden", "4")
     day = datetime(2026, 1, 5, tzinfo=UTC)
-    assert names(listing(root, day, day + timedelta(days=1))) == [undated, inside]
-    assert outside in names(listing(root, day, day + timedelta(days=5)))
+    assert names(listing(str(root), day, day + timedelta(days=1))) == [undated, inside]
+    assert outside in names(listing(str(root), day, day + timedelta(days=5)))
 
 
 LAYOUTS = {
@@ -171,15 +171,15 @@ def test_a_day_folder_outside_the_window_is_not_entered(root: Path, layout: str,
     inside = put(root, prefix + layout.format(day=5) + "undated.log", "1")
     put(root, prefix + layout.format(day=20) + "undated.log", "2")
     day = datetime(2026, 1, 5, tzinfo=UTC)
-    assert names(listing(root, day, day + timedelta(days=1))) == [inside]
+    assert names(listing(str(root), day, day + timedelta(days=1))) == [inside]
 
 
 def test_what_only_looks_like_a_day_folder_is_entered(root: Path) -> None:
     copied = put(root, "copied/2020/01/01/flows.log", "1")
     day = datetime(2026, 1, 5, tzinfo=UTC)
-    assert names(listing(root, day, day + timedelta(days=1))) == [copied]
+    assert names(listing(str(root), day, day + timedelta(days=1))) == [copied]
 
 
 def test_a_raw_folder_that_is_not_there_is_said(root: Path) -> None:
     with pytest.raises(LeaseholdError, match="there is no raw folder"):
-        listing(root, *_WIDE)
+        listing(str(root), *_WIDE)

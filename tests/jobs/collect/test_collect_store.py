@@ -22,7 +22,7 @@ def _poll(at: datetime = NOW, name: str = "one") -> Poll:
 
 def _listed(raw: Path) -> list[str]:
     """What ingest would see."""
-    return [file.source_file for file in listing(raw, NOW - timedelta(days=1), NOW + timedelta(days=1))]
+    return [file.source_file for file in listing(str(raw), NOW - timedelta(days=1), NOW + timedelta(days=1))]
 
 
 def test_an_unfinished_file_is_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.sources.classify import classify
+from jobs.sources.streams import UnreadableError
 from tests.jobs.sources.reading import GOOD, HEADER, lines
 
 _ACCOUNT = "AWSLogs/123456789012"
@@ -106,8 +107,9 @@ def test_a_truncated_file_is_known_by_what_is_left(tmp_path: Path) -> None:
     )
 
 
-def test_a_vanished_file(tmp_path: Path) -> None:
-    assert classify(str(tmp_path / "x"), "x") == (None, "it cannot be opened: No such file or directory")
+def test_a_vanished_file_is_none_that_is_not_wanted(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="it cannot be opened: No such file or directory"):
+        classify(str(tmp_path / "x"), "x")
 
 
 def test_what_the_collectors_store_besides_is_passed_over(tmp_path: Path) -> None:

@@ -237,5 +237,7 @@ def test_an_error_of_the_disk_is_no_bad_input(monkeypatch: pytest.MonkeyPatch) -
             raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("jobs.sources.streams._open", lambda _path: Broken(packed(table(GOOD))))
-    with pytest.raises(OSError, match="Input/output"):
-        list(read_flow_logs([("x.parquet", Receipt("x.parquet"))]))
+    receipt = Receipt("x.parquet")
+    assert list(read_flow_logs([("x.parquet", receipt)])) == []
+    assert (receipt.outcome, receipt.reason) == ("unreadable", "it cannot be read: Input/output error")
+    assert receipt.rejected == []
