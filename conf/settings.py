@@ -65,9 +65,9 @@ class Settings:
     """Everything that can be set, with its default."""
 
     raw: str = "raw"
-    """folder with the raw files, as AWS laid them out"""
+    """folder with the raw files, as AWS laid them out, or s3://bucket/prefix of them"""
     lake: str = "lake"
-    """folder of the Delta tables"""
+    """folder of the Delta tables, or s3://bucket/prefix; credentials as for the AWS CLI (AWS_PROFILE, a role …)"""
     engine: str = "sail"
     """sail (embedded) or spark"""
     master: str = "local[*]"

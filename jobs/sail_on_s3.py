@@ -8,6 +8,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 from pyspark.sql.connect.client.retries import RetryPolicy
+from pyspark.sql.connect.session import SparkSession as ConnectSession
 
 from jobs.object_store import ATTEMPTS, is_broken_listing
 
@@ -24,7 +25,7 @@ class _BrokenListing(RetryPolicy):
 
 def ask_again(spark: SparkSession) -> None:
     """Let Sail's client ask again after a listing that broke off."""
-    client: Any = getattr(spark, "client", None)
+    client = _client(spark)
     # Attached to an operation that failed it would get the same error for ever.
     client.disable_reattachable_execute()
     client.set_retry_policies([*client.get_retry_policies(), _BrokenListing()])
@@ -32,8 +33,8 @@ def ask_again(spark: SparkSession) -> None:
 
 @contextmanager
 def asking_once(spark: SparkSession) -> Iterator[None]:
-    """Without that, for writes: they may have been done when a listing after them breaks."""
-    client: Any = getattr(spark, "client", None)
+    """Without that, for writes: they may have been done when a listing after them breaks. Nothing on Spark."""
+    client = _client(spark)
     if client is None:
         yield
         return
@@ -43,3 +44,7 @@ def asking_once(spark: SparkSession) -> Iterator[None]:
         yield
     finally:
         client.set_retry_policies(policies)
+
+
+def _client(spark: Any) -> Any:
+    return spark.client if isinstance(spark, ConnectSession) else None

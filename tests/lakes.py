@@ -11,11 +11,7 @@ from pathlib import Path
 import deltalake
 import pyarrow as pa
 
-<<<<<<< HEAD
-from transforms.schemas import ALL, QUALITY_GATES, QUALITY_RESULTS, RUNS
-=======
-from transforms.schemas import ALL, INGESTED_FILES, RUNS
->>>>>>> 5b255d5 (Keep raw files and lake on s3:// on both engines, whatever share of its calls fails)
+from transforms.schemas import ALL, INGESTED_FILES, QUALITY_GATES, QUALITY_RESULTS, RUNS
 from transforms.schemas.table import Table
 
 _WALL_CLOCK = {"run_id", "started_at", "seconds", "engine"}
@@ -46,22 +42,15 @@ def read(lake: Path | str, table: Table) -> pa.Table:
     return found.sort_by([(name, "ascending") for name in table.key])
 
 
-<<<<<<< HEAD
-def assert_equal(one: Path, other: Path, without: Iterable[Table] = ()) -> None:
-    """Every table equal, row for row; of `runs` what does not come from the wall clock.
-
-    What was checked when, and up to which version, is told apart by runs, and left out with them.
-    """
-    left_out = set(without)
-    left_out |= {QUALITY_RESULTS, QUALITY_GATES} if RUNS in left_out else set()
-=======
 def assert_equal(one: Path | str, other: Path | str, without: Iterable[Table] = ()) -> None:
     """Every table equal, row for row; of `runs` what does not come from the wall clock.
 
-    Between a folder and S3 but for what files are known by, which on S3 is no time.
+    What was checked when, and up to which version, is told apart by runs, and left out with them. Between a folder
+    and S3 what files are known by differs, which on S3 is no time.
     """
+    left_out = set(without)
+    left_out |= {QUALITY_RESULTS, QUALITY_GATES} if RUNS in left_out else set()
     on_s3 = {str(lake).startswith("s3://") for lake in (one, other)}
->>>>>>> 5b255d5 (Keep raw files and lake on s3:// on both engines, whatever share of its calls fails)
     for table in ALL:
         if table in left_out:
             continue
