@@ -105,7 +105,8 @@ def _spark(master: str, on_s3: bool) -> Iterator[SparkSession]:
         .config("spark.ui.showConsoleProgress", "false")
     )
     if master:
-        builder = builder.master(master)
+        # On one machine Spark gives up a job at the first task that fails, on a cluster at the fourth.
+        builder = builder.master(re.sub(r"^local\[([^],]+)\]$", r"local[\1,4]", master) if on_s3 else master)
     if master.startswith("local"):
         # On one machine: no ports to the outside, and small tables, which few tasks finish soonest.
         builder = (
@@ -145,6 +146,8 @@ def _s3a_settings() -> dict[str, str]:
             "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
         ),
         "spark.hadoop.fs.s3a.attempts.maximum": str(ATTEMPTS),
+        # Of all its reads S3A does not go on with these where the connection breaks.
+        "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",
     }
     if endpoint():
         settings |= {"spark.hadoop.fs.s3a.endpoint": endpoint(), "spark.hadoop.fs.s3a.path.style.access": "true"}

@@ -153,15 +153,15 @@ def test_a_file_of_security_lake_belongs_to_all_of_its_day(root: Path, layout: s
     midnight = datetime(2026, 1, 5, tzinfo=UTC)
     hour = timedelta(hours=1)
     for earliest, latest in ((midnight, midnight + hour), (midnight - 30 * hour, midnight + hour)):
-        assert [(f.source_file, f.file_time) for f in listing(root, earliest, latest)] == [(file, midnight)]
-    assert names(listing(root, midnight - 2 * hour, midnight)) == []
-    assert names(listing(root, midnight, midnight + 30 * 24 * hour)) == [file, other]
+        assert [(f.source_file, f.file_time) for f in listing(str(root), earliest, latest)] == [(file, midnight)]
+    assert names(listing(str(root), midnight - 2 * hour, midnight)) == []
+    assert names(listing(str(root), midnight, midnight + 30 * 24 * hour)) == [file, other]
 
 
 def test_a_day_that_is_none_is_no_day(root: Path) -> None:
     path = put(root, "aws/VPC_FLOW/2.0/region=eu-west-1/accountId=123456789012/eventDay=20260231/x.gz.parquet", "1")
     day = datetime(2026, 1, 5, tzinfo=UTC)
-    assert names(listing(root, day, day + timedelta(days=1))) == [path]
+    assert names(listing(str(root), day, day + timedelta(days=1))) == [path]
 
 
 @pytest.mark.parametrize("prefix", ["", "team a/logs/", "backup/2020/01/01/", "AWSLogs/"])

@@ -126,7 +126,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Row]]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content(header.split(" ")))
     day = datetime(2026, 3, 2, tzinfo=UTC)
-    listed = [raw.source_file for raw in listing(root, day, day + timedelta(days=1))]
+    listed = [raw.source_file for raw in listing(str(root), day, day + timedelta(days=1))]
     assert all(classify(str(root / path), path) == ("vpc_flow_logs", "") for path in listed)
     rows: dict[str, list[Row]] = {path: [] for path in listed}
     receipts = [Receipt(path) for path in listed]
