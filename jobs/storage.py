@@ -95,14 +95,14 @@ class Lake:
 
     def written(self, table: Table, since: int | None) -> Written:
         """The files that the table has and did not have at version `since` (None, or forgotten by now: all)."""
-        now = deltalake.DeltaTable(self.path(table))
+        now = _patiently(deltalake.DeltaTable, self.path(table))
         if now.version() == since:
             return Written(now.version(), {}, frozenset(), 0)
         there = _files(now, table.partition_by)
         before: Iterable[str] = ()
         if since is not None:
             try:
-                before = _files(deltalake.DeltaTable(self.path(table), version=since), None)
+                before = _files(_patiently(deltalake.DeltaTable, self.path(table), version=since), None)
             except deltalake.exceptions.DeltaError:
                 before = ()
         added = {path: there[path] for path in there.keys() - set(before)}
@@ -254,7 +254,7 @@ def _patiently(ask: Callable[..., Any], path: str, **more: Any) -> Any:
 
 def protocol(path: str) -> tuple[int, int]:
     """A table's (reader, writer) protocol versions."""
-    versions = deltalake.DeltaTable(path).protocol()
+    versions = _patiently(deltalake.DeltaTable, path).protocol()
     return versions.min_reader_version, versions.min_writer_version
 
 
