@@ -10,7 +10,7 @@ INGESTED_FILES = Table(
     schema=columns(
         ("source_file", "string", "path below the raw folder"),
         ("kind", "string", "vpc_flow_logs, cloudtrail, describe_network_interfaces, …; skipped files keep NULL"),
-        ("etag", "string", "MD5 of the content; on S3 the ETag, which is that MD5 but with SSE-KMS or uploads in parts"),
+        ("etag", "string", "MD5 of the content; on S3 the ETag: the same but with SSE-KMS or uploads in parts"),
         ("stat", "string", "size and time of change (on S3: ETag) when read: spares reading an unchanged file again"),
         ("file_time", "timestamp", "the time in the file's name (UTC); NULL when it has none"),
         ("state", "string", "started (a crash left it half done, or it could not be opened), done, skipped"),
