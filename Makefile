@@ -32,7 +32,8 @@ demo: install ## simulate a small account, run the pipeline, show the alerts  [E
 
 # Each half leaves a core idle for much of its time, so that two at once end sooner than one after the other.
 test: check ## lint, types, import contracts, and the tests on both engines
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-sail test-spark
+	@$(MAKE) --no-print-directory --jobs 2 test-sail test-spark
+	@$(SPARK_LACK); [ -z "$$lack" ] || echo "$(NOT_RUN)"
 
 check: install ## lint, types and import contracts
 	$(RUN) ruff check .
@@ -47,11 +48,13 @@ test-sail: install
 JAVA_QUICK := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 
 # Without Java the Spark half cannot run: that is said last, and is an error where both are demanded.
+SPARK_LACK := lack=$$($(RUN) jobs.session spark)
+NOT_RUN = The Spark half of the tests DID NOT RUN. $$lack, then run: make test-spark
 test-spark: install
-	@lack=$$($(RUN) jobs.session spark); \
+	@$(SPARK_LACK); \
 	if [ -z "$$lack" ]; then JAVA_TOOL_OPTIONS="$(JAVA_QUICK)" $(RUN) pytest --engine spark; \
 	elif [ -n "$(REQUIRE_BOTH)" ]; then echo "The Spark half of the tests cannot run: $$lack" >&2; exit 1; \
-	else echo; echo "The Spark half of the tests DID NOT RUN. $$lack, then run: make test-spark"; fi
+	else echo "$(NOT_RUN)"; fi
 
 format: install ## format the code
 	$(RUN) ruff check --fix .
