@@ -107,7 +107,7 @@ def _lake(settings: Settings, aws: Aws, now: datetime) -> LakeFacts | None:
     facts = sound(settings.lake)
     if facts.unreadable or not facts.there or missing_for("sail"):
         return facts
-    with session("sail") as spark:
+    with session("sail", lake=settings.lake) as spark:
         lake = Lake(spark, settings.lake)
         try:
             facts = replace(facts, lacking=lacking(lake))
