@@ -148,7 +148,8 @@ def test_bad_rows_stop_later_jobs_until_they_are_mended(spark: SparkSession, sma
     assert all(row["failure"] is None for row in read(Path(lake.root), QUALITY_GATES).to_pylist())
 
 
-def test_both_engines_check_alike(spark: SparkSession, at_once: Path, tmp_path: Path) -> None:
+@pytest.mark.sail_only  # nine days of a lake, made and checked, take Spark many minutes
+def test_tables_of_every_kind_are_checked(spark: SparkSession, at_once: Path, tmp_path: Path) -> None:
     """Of some tables: one of each kind of partition, and all kinds of checks."""
     lake = Lake(spark, shutil.copytree(at_once, tmp_path / "lake").as_posix())
     with Gate(lake, "enforce") as gate:

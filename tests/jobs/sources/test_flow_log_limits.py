@@ -69,12 +69,13 @@ def test_a_line_that_only_the_parser_refuses_costs_only_itself(tmp_path: Path, m
 
 
 def test_an_error_in_the_midst_of_reading_is_no_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network's fault: it must stop the run, which is then run again, and not count as a bad file."""
+    """The network's fault: the file is read again by the next run, and nothing of it counts as bad."""
 
     class Broken(io.BytesIO):
         def read(self, _size: int | None = -1, /) -> bytes:
             raise OSError("connection reset")
 
     monkeypatch.setattr("jobs.sources.streams._open", lambda _path: Broken())
-    with pytest.raises(OSError, match="connection reset"):
-        list(read_flow_logs([("x", Receipt("x"))]))
+    receipt = Receipt("x")
+    assert list(read_flow_logs([("x", receipt)])) == []
+    assert (receipt.outcome, receipt.rejected_count) == ("unreadable", 0) and "connection reset" in str(receipt.reason)
