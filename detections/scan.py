@@ -6,10 +6,12 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from detections.connections import FEW_DOORS
 from detections.detection import Detection
 from detections.words import who
 from transforms.behaviours import PEER
 
+HISTORY_DAYS = 36
 _SET = ("account_id", "region", "candidates", "inside")
 
 
@@ -17,7 +19,7 @@ def detect(
     days: Sequence[date],
     function_activity_hourly: DataFrame,
     *,
-    min_doors: float = 8,
+    min_doors: float = FEW_DOORS,
     min_history_days: float = 7,
 ) -> DataFrame:
     """Observations of candidate sets that tried at least `min_doors` new (peer, port) in vain on one day.
@@ -38,16 +40,17 @@ def detect(
     tried = hours.groupBy(*_SET, "thing", "date").agg(
         F.max("first_peer_addr").alias("address"),
         F.max("peer_port").alias("port"),
-        F.max("peer_kind").alias("peer_kind"),
         F.sum("events").alias("events"),
         F.sum("bytes_out").alias("bytes_out"),
         F.sum(F.coalesce("bytes_in", F.lit(0))).alias("bytes_in"),
         F.min(F.struct("first_time", "first_evidence", "first_local_addr")).alias("first"),
         F.max("last_time").alias("last_time"),
     )
-    known = Window.partitionBy(*_SET, "thing")
-    fresh = tried.withColumn("met", F.min("date").over(known))
-    in_vain = (F.col("met") == F.col("date")) & (F.col("bytes_in") == 0)
+    # However many days are judged at once: each looks back as far as if it were alone.
+    day = F.unix_date("date")
+    met = F.max("date").over(Window.partitionBy(*_SET, "thing").orderBy(day).rangeBetween(-HISTORY_DAYS, -1))
+    in_vain = F.col("met").isNull() & (F.col("bytes_in") == 0)
+    fresh = tried.withColumn("met", met)
     daily = fresh.groupBy(*_SET, "date").agg(
         F.count_if(in_vain).alias("doors"),
         F.count_distinct(F.when(in_vain, F.col("port"))).alias("ports"),
@@ -60,7 +63,7 @@ def detect(
         F.min(F.when(in_vain, F.col("first"))).alias("first"),
         F.max(F.when(in_vain, F.col("last_time"))).alias("last_time"),
     )
-    before = Window.partitionBy(*_SET).orderBy("date").rowsBetween(Window.unboundedPreceding, -1)
+    before = Window.partitionBy(*_SET).orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
     judged = daily.withColumns(
         {
             "earlier": F.collect_list("doors").over(before),
@@ -111,7 +114,7 @@ DETECTION = Detection(
     technique="T1046 Network Service Discovery",
     attack_version="19",
     tables=("function_activity_hourly",),
-    history_days=36,
+    history_days=HISTORY_DAYS,
     false_positives=(
         "A monitoring job whose list of targets was just extended to machines that are not up yet.",
         "A service behind many addresses that went down: one name for its network (`networks`) makes it one peer.",
@@ -124,8 +127,9 @@ DETECTION = Detection(
     runbook=(
         "Read `summary`: neighbouring addresses on one port are a search, many ports of one address a probe.",
         "In function_flows, read what the functions (`functions`) did from opened_at onward: did one open?",
-        "Look for a deployment in `change`; without one, take the function out of service.",
+        "In function_changes, look for a deployment of it in the day before opened_at; without one, take it out of "
+        "service.",
     ),
     detect=detect,
-    parameters={"min_doors": 8, "min_history_days": 7},
+    parameters={"min_doors": FEW_DOORS, "min_history_days": 7},
 )

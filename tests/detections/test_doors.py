@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from detections import common_destination, new_internal_connection, scan, threat_list
 from detections.connections import FEW_DOORS
+from detections.scan import HISTORY_DAYS
 from tests.detections.test_detections import INSIDE, found_by, novelties_of
 from tests.rows import ACCOUNT, Row, at, frame, rows_of
 from tests.transforms.test_baselines import TODAY, hour, known
@@ -62,6 +64,22 @@ def test_many_doors(spark: SparkSession) -> None:
     )
     assert (row["events"], row["bytes_out"], row["evidence"]) == (19, 19 * 60, "c01")
     assert rows["shared"]["functions"] == "f, g" and rows["shared"]["observed"] == 9
+
+
+def test_each_judged_day_looks_back_as_if_alone(spark: SparkSession) -> None:
+    """A scan is repeated after so long that it is forgotten; a back-fill judges both days at once."""
+    days = [TODAY - (HISTORY_DAYS + 4) * DAY, TODAY]
+    hours = [*habit(HISTORY_DAYS + 15), *doors(20)]
+    hours += [r | {k: r[k] + (days[0] - TODAY) for k in ("hour", "first_time", "last_time", "date")} for r in doors(20)]
+    activity = frame(spark, FUNCTION_ACTIVITY_HOURLY, hours)
+
+    def judged(wanted: list[date]) -> list[Row]:
+        since = min(wanted) - HISTORY_DAYS * DAY
+        found = scan.detect(wanted, activity.where(F.col("date") >= F.lit(since)), **scan.DETECTION.parameters)
+        return [r for r in rows_of(OBSERVATIONS.filled(found)) if r["date"] in wanted]
+
+    together = sorted(judged(days), key=lambda r: str(r["date"]))
+    assert together == [row for day in days for row in judged([day])] and len(together) == 2
 
 
 def test_many_doors_are_not_told_one_by_one(spark: SparkSession) -> None:
