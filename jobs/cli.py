@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +10,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from conf.settings import QUALITY_MODES, Settings, SettingsError, load
-from jobs import answers, coverage_answer, demo, lease_answers, quality_answer, triage
+from conf.settings import QUALITY_MODES, SettingsError, load
+from jobs import answers, coverage_answer, decision_commands, demo, lease_answers, quality_answer
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import Question
+from jobs.options import AlertId, AsJson, Config, Engine, EngineName, LakeFolder, Master, RawFolder, opened, settings_of
 from jobs.pipeline import check_schedule
 from jobs.runner import run_all, running
-from jobs.session import ENGINES, session
-from jobs.storage import Lake, exists
-from jobs.window import Window, parse_time
-from transforms.schemas import ALERTS, DECISIONS
+from jobs.window import Window
 
 app = typer.Typer(
     name="leasehold",
@@ -46,25 +42,6 @@ class Quality(StrEnum):
     """What a failed critical check does."""
 
     enforce, warn, off = QUALITY_MODES
-
-
-class Engine(StrEnum):
-    """The engines."""
-
-    sail = ENGINES[0]
-    spark = ENGINES[1]
-
-
-Config = Annotated[
-    Path | None, typer.Option(envvar="LEASEHOLD_CONFIG", help="Settings file (YAML); see conf/local.yaml.")
-]
-RawFolder = Annotated[str | None, typer.Option("--raw", help="Folder of the raw files, as AWS laid them out.")]
-LakeFolder = Annotated[str | None, typer.Option("--lake", help="Folder of the tables.")]
-EngineName = Annotated[
-    Engine | None, typer.Option(help="Engine: sail (embedded) or spark. [default: the settings', else sail]")
-]
-Master = Annotated[str | None, typer.Option(help="Spark master, as local[*] or spark://host:7077.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @app.command()
@@ -96,8 +73,8 @@ def run(
         str(config) if config else None, **given, engine=engine and engine.value, quality=quality and quality.value
     )
     check_schedule(schedule.value, window)
-    with running(settings, Console(stderr=True)) as (opened, shown):
-        run_all(opened, settings, window, shown)
+    with running(settings, Console(stderr=True)) as (there, shown):
+        run_all(there, settings, window, shown)
 
 
 @app.command()
@@ -144,8 +121,8 @@ def alerts(
     """List the alerts, the latest first."""
     if status not in (None, *STATUSES):
         raise LeaseholdError(f"--status is one of {', '.join(STATUSES)}, not {status!r}")
-    with _lake(config, lake) as opened:
-        answers.alerts(opened, Console(), status, function, json)
+    with opened(settings_of(config, lake)) as there:
+        answers.alerts(there, Console(), status, function, json)
 
 
 @app.command()
@@ -170,8 +147,8 @@ def leases(
     question = Question.parse(
         at, ip=ip, interface=interface, function=function, vpc=vpc, account=account, region=region
     )
-    with _lake(config, lake) as opened:
-        lease_answers.leases(opened, Console(), question, json)
+    with opened(settings_of(config, lake)) as there:
+        lease_answers.leases(there, Console(), question, json)
 
 
 @app.command()
@@ -184,8 +161,8 @@ def coverage(
 ) -> None:
     """What was not seen, how sure the rest is, and what CloudTrail data events would settle."""
     chosen = coverage_answer.parse_day(day) if day else None
-    with _lake(config, lake) as opened:
-        coverage_answer.coverage(opened, Console(), chosen, function, json)
+    with opened(settings_of(config, lake)) as there:
+        coverage_answer.coverage(there, Console(), chosen, function, json)
 
 
 @app.command("quality")
@@ -203,8 +180,8 @@ def show_quality(
 
     A failed critical check keeps later jobs from running until the rows are mended or accepted.
     """
-    with _lake(config, lake) as opened:
-        quality_answer.quality(opened, Console(), table, docs, accept, json)
+    with opened(settings_of(config, lake)) as there:
+        quality_answer.quality(there, Console(), table, docs, accept, json)
 
 
 @app.command()
@@ -229,94 +206,19 @@ def doctor(
 
 @app.command()
 def explain(
-    alert: Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id, or its first characters.")],
+    alert: AlertId,
     config: Config = None,
     lake: LakeFolder = None,
 ) -> None:
     """Everything about one alert: what was expected, what was seen, the evidence, what to do."""
-    with _lake(config, lake) as opened:
-        answers.explain(opened, Console(), alert)
+    with opened(settings_of(config, lake)) as there:
+        answers.explain(there, Console(), alert)
 
 
-By = Annotated[str, typer.Option(help="Who decides.")]
-Why = Annotated[str, typer.Option(help="Why, for those who come after.")]
-Until = Annotated[str, typer.Option(help="Until when (UTC): 2026-02-01 or 2026-02-01T10.")]
-AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id, or its first characters.")]
-
-
-@app.command()
-def verdict(
-    alert: AlertId,
-    word: Annotated[str, typer.Argument(metavar="VERDICT", help="true, attempt, benign or false.")],
-    by: By,
-    why: Why,
-    config: Config = None,
-    lake: LakeFolder = None,
-) -> None:
-    """Say what an alert was: it feeds its detection's precision (`leasehold detections`).
-
-    true: an attack; attempt: one that did not succeed; benign: seen rightly, and nothing is wrong; false: seen wrongly.
-    What was benign or false becomes normal from the next day on.
-    """
-    with _deciding(config, lake) as (opened, settings):
-        triage.verdict(opened, settings, Console(), alert, word, by, why)
-
-
-@app.command()
-def snooze(alert: AlertId, until: Until, by: By, why: Why, config: Config = None, lake: LakeFolder = None) -> None:
-    """Do not count an alert among the open ones until a time."""
-    with _deciding(config, lake) as (opened, settings):
-        triage.snooze(opened, settings, Console(), alert, parse_time(until, "--until"), by, why)
-
-
-@app.command()
-def suppress(
-    by: By,
-    why: Why,
-    until: Annotated[str | None, typer.Option(help="It expires then (UTC): 2026-02-01.")] = None,
-    detection: Annotated[str | None, typer.Option(help="Only alerts of this detection.")] = None,
-    function: Annotated[str | None, typer.Option(help="Only of this function.")] = None,
-    peer: Annotated[str | None, typer.Option(help="Only with this peer (its name).")] = None,
-    lift: Annotated[str | None, typer.Option(help="End the suppression with this id instead.")] = None,
-    config: Config = None,
-    lake: LakeFolder = None,
-) -> None:
-    """Suppress the alerts that match, until a date: a rule with an owner, a reason and an end."""
-    with _deciding(config, lake) as (opened, settings):
-        if lift:
-            triage.lift(opened, settings, Console(), lift, by, why)
-            return
-        if until is None:
-            raise LeaseholdError("a suppression ends: give --until")
-        rule = {"detection_id": detection, "function_name": function, "peer_name": peer}
-        triage.suppress(opened, settings, Console(), parse_time(until, "--until"), by, why, rule)
-
-
-@app.command("detections")
-def list_detections(config: Config = None, lake: LakeFolder = None, json: AsJson = False) -> None:
-    """Each detection with what it raised and how precise it was, by people's verdicts; and the suppressions."""
-    with _deciding(config, lake) as (opened, settings):
-        triage.overview(opened, settings, Console(), json)
-
-
-@contextmanager
-def _deciding(config: Path | None, folder: str | None) -> Iterator[tuple[Lake, Settings]]:
-    """The lake and its settings, for commands that write decisions."""
-    with _lake(config, folder) as opened:
-        opened.create([DECISIONS])
-        yield opened, load(str(config) if config else None, lake=folder)
-
-
-@contextmanager
-def _lake(config: Path | None, folder: str | None) -> Iterator[Lake]:
-    """The lake, read by the embedded engine: it is up in two seconds, and reads what either wrote."""
-    settings: Settings = load(str(config) if config else None, lake=folder)
-    if not exists(settings.lake, ALERTS):
-        raise LeaseholdError(
-            f"there are no tables in {settings.lake!r}: give --lake or --config, or make some with `leasehold run`"
-        )
-    with session("sail", lake=settings.lake) as spark:
-        yield Lake(spark, settings.lake)
+app.command()(decision_commands.verdict)
+app.command()(decision_commands.snooze)
+app.command()(decision_commands.suppress)
+app.command("detections")(decision_commands.list_detections)
 
 
 def main() -> None:

@@ -1,0 +1,53 @@
+"""What several commands of `leasehold` take, and the lake that they open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conf.settings import Settings, load
+from jobs.errors import LeaseholdError
+from jobs.session import ENGINES, session
+from jobs.storage import Lake, exists
+from transforms.schemas import ALERTS
+
+
+class Engine(StrEnum):
+    """The engines."""
+
+    sail = ENGINES[0]
+    spark = ENGINES[1]
+
+
+Config = Annotated[
+    Path | None, typer.Option(envvar="LEASEHOLD_CONFIG", help="Settings file (YAML); see conf/local.yaml.")
+]
+RawFolder = Annotated[str | None, typer.Option("--raw", help="Folder of the raw files, as AWS laid them out.")]
+LakeFolder = Annotated[str | None, typer.Option("--lake", help="Folder of the tables.")]
+EngineName = Annotated[
+    Engine | None, typer.Option(help="Engine: sail (embedded) or spark. [default: the settings', else sail]")
+]
+Master = Annotated[str | None, typer.Option(help="Spark master, as local[*] or spark://host:7077.")]
+AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id, or its first characters.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def settings_of(config: Path | None, lake: str | None) -> Settings:
+    """The settings of a command that only needs a lake."""
+    return load(str(config) if config else None, lake=lake)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Lake]:
+    """The lake, read by the embedded engine: it is up in two seconds, and reads what either wrote."""
+    if not exists(settings.lake, ALERTS):
+        raise LeaseholdError(
+            f"there are no tables in {settings.lake!r}: give --lake or --config, or make some with `leasehold run`"
+        )
+    with session("sail", lake=settings.lake) as spark:
+        yield Lake(spark, settings.lake)
