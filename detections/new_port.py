@@ -25,7 +25,7 @@ DETECTION = Detection(
     tables=("novelties",),
     history_days=0,
     false_positives=(
-        "A release that uses another interface of the same resource: look for UpdateFunctionCode in `change`.",
+        "A release that uses another interface of the same resource: look for UpdateFunctionCode in function_changes.",
         "One network or service name that stands for many machines: name its parts in the settings (`networks`).",
     ),
     blind_spots=(
@@ -35,7 +35,8 @@ DETECTION = Detection(
     ),
     runbook=(
         "Read `summary`: is `peer_port` one by which the peer is administered (22, 3389, 445, 5985)? Then act at once.",
-        "Look for a deployment in `change`; a release that its owner confirms ends it here.",
+        "In function_changes, look for a deployment in the day before opened_at: a release that its owner confirms "
+        "ends it here.",
         "Compare bytes_out with bytes_in, and read function_flows of that peer_addr from opened_at onward.",
     ),
     detect=detect,

@@ -69,7 +69,6 @@ def explain(lake: Lake, console: Console, prefix: str) -> None:
             ("closed", alert["closed_at"]),
             ("seen", _seen(alert)),
             ("baseline", f"{days(alert['baseline_from'], alert['baseline_to'])}, {alert['baseline_days']} active days"),
-            ("change before", alert["change"]),
             ("verdict", f"{alert['verdict']} (by {alert['verdict_by']})" if alert["verdict"] else None),
             ("technique", f"{alert['technique']} (ATT&CK v{alert['attack_version']})"),
         ],

@@ -105,7 +105,7 @@ _FINDING = (
     ("baseline_from", "date", "learned from"),
     ("baseline_to", "date", "learned until (exclusive)"),
     ("baseline_days", "bigint", "days with activity in it"),
-    ("change", "string", "the last deployment or change of the function in the day before; NULL: none known"),
+    ("change", "string", "the last deployment of the function in the day before; not filled yet: see function_changes"),
 )
 
 OBSERVATIONS = Table(
