@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from detections.detection import Detection
-from detections.triage import SEVERITIES, severity_rank
+from detections.triage import SEVERITIES, alert_id, severity_rank
 
 _KEY = ("detection_id", "account_id", "region", "functions", "subject")
 _FIRST = (
@@ -55,12 +55,9 @@ def alerts(
     )
     closes = F.date_add(F.col("last_date"), close_after_days + 1).cast("timestamp")
     closed = F.coalesce(closes <= F.col("seen_until"), F.lit(False))
-    identity = F.concat_ws(
-        "\x1f", *[F.coalesce(F.col(c).cast("string"), F.lit("")) for c in _KEY], F.col("date").cast("string")
-    )
     return merged.withColumns(
         {
-            "alert_id": F.substring(F.sha2(identity, 256), 1, 16),
+            "alert_id": alert_id(*[F.col(c) for c in (*_KEY, "date")]),
             "title": _of_detection(detections, "title"),
             "severity": F.element_at(F.array(*[F.lit(name) for name in SEVERITIES]), F.col("rank").cast("int")),
             "technique": _of_detection(detections, "technique"),

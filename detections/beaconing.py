@@ -13,7 +13,7 @@ from transforms.columns import SCOPE
 from transforms.days import is_one_of
 from transforms.peers import ipv4_number
 from transforms.periodicity import BEACON
-from transforms.rhythms import rhythms
+from transforms.rhythms import once, rhythms
 
 LOOK_BACK_DAYS = 7
 _SET = (*SCOPE, "candidates")
@@ -101,8 +101,7 @@ def _strangers(
 
 def _observations(found: DataFrame, flows: DataFrame) -> DataFrame:
     first = F.min(F.struct("window_start", "conversation_id", "peer_addr", "local_addr", "peer_kind", "peer_name"))
-    once = flows.where(F.col("function_name") == F.get(F.split("candidates", ", "), F.lit(0)))
-    said = once.join(found.select(*_SET, *_KEY), [*_SET, *_KEY], "left_semi")
+    said = once(flows).join(found.select(*_SET, *_KEY), [*_SET, *_KEY], "left_semi")
     facts = said.groupBy("judged", *_SET, *_KEY).agg(
         first.alias("first"),
         F.count(F.lit(1)).alias("events"),
@@ -159,7 +158,7 @@ DETECTION = Detection(
     tables=("function_flows", "invocation_evidence", "function_baselines"),
     history_days=LOOK_BACK_DAYS - 1,
     false_positives=(
-        "A new service that is polled, or that wants a heartbeat: a deployment (`change`) just before says so.",
+        "A new service that is polled, or that wants a heartbeat: a deployment just before (function_changes) says so.",
         "A job whose runs nobody knows, because neither its metrics nor data events are there.",
     ),
     blind_spots=(
@@ -171,7 +170,8 @@ DETECTION = Detection(
     runbook=(
         "Read `summary`, and look `peer_addr` up in your reputation source.",
         "In function_flows, read all conversations with that peer_addr from opened_at onward: are bytes_out alike?",
-        "Look for a deployment in `change`; without one, take the function out of service and keep its code.",
+        "In function_changes, look for a deployment of it in the day before opened_at; without one, take it out of "
+        "service and keep its code.",
     ),
     detect=detect,
     parameters={"trusted_after_days": 14, "min_history_days": 7},

@@ -5,9 +5,17 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from transforms.columns import padded
+
 FLOOD = "flood"
 _FLOOD_OF = ("detection_id", "account_id", "region", "date")
 SEVERITIES = ("low", "medium", "high")
+
+
+def alert_id(*parts: Column) -> Column:
+    """An id that is the same in every run: of what the alert is about, and of the day it opened."""
+    texts = [F.coalesce(part.cast("string"), F.lit("")) for part in parts]
+    return F.substring(F.sha2(F.concat_ws("\x1f", *texts), 256), 1, 16)
 
 
 def severity_rank(severity: Column) -> Column:
@@ -28,7 +36,6 @@ def without_floods(alerts: DataFrame, limit: int) -> DataFrame:
     kept = counted.where(F.col("flood") <= limit).drop("flood")
     flooded = counted.where(F.col("flood") > limit)
     one_of = ("title", "technique", "attack_version")
-    identity = F.concat_ws("\x1f", F.lit(FLOOD), *[F.coalesce(F.col(c).cast("string"), F.lit("")) for c in _FLOOD_OF])
     count, day = F.col("flood").cast("string"), F.col("date").cast("string")
     summary = F.concat(
         "title", F.lit(": "), count, F.lit(" findings on "), day,
@@ -50,7 +57,7 @@ def without_floods(alerts: DataFrame, limit: int) -> DataFrame:
     )
     rows = merged.withColumns(
         {
-            "alert_id": F.substring(F.sha2(identity, 256), 1, 16),
+            "alert_id": alert_id(F.lit(FLOOD), *[F.col(c) for c in _FLOOD_OF]),
             "subject": F.lit(FLOOD),
             "severity": F.lit("medium"),
             "status": F.when(F.col("any_open") == 1, "open").otherwise("closed"),
@@ -63,8 +70,7 @@ def without_floods(alerts: DataFrame, limit: int) -> DataFrame:
             "baseline_to": F.col("date"),
         }
     )
-    lacking = {f.name: F.lit(None).cast(f.dataType) for f in kept.schema.fields if f.name not in rows.columns}
-    return kept.unionByName(rows.withColumns(lacking).select(*kept.columns))
+    return kept.unionByName(padded(rows, kept).select(*kept.columns))
 
 
 def within_budget(alerts: DataFrame, per_day: int) -> DataFrame:

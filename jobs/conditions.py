@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
-from transforms.days import ranges
+from transforms.days import ranges, runs
 
 HOUR = timedelta(hours=1)
 
 
 def spans(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
     """Neighbouring hours joined: 10, 11 and 14 o'clock → [10, 12) and [14, 15)."""
-    joined: list[tuple[datetime, datetime]] = []
-    for hour in sorted(set(hours)):
-        if joined and joined[-1][1] == hour:
-            joined[-1] = (joined[-1][0], hour + HOUR)
-        else:
-            joined.append((hour, hour + HOUR))
-    return joined
+    return [(first, last + HOUR) for first, last in runs(hours, HOUR)]
 
 
 def in_spans(column: str, parts: list[tuple[datetime, datetime]], margin: timedelta = timedelta(0)) -> str:

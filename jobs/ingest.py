@@ -15,7 +15,6 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
@@ -26,7 +25,6 @@ from jobs.object_store import CONNECTIONS
 from jobs.progress import Progress, quiet
 from jobs.raw_files import RawFile, listing, plan
 from jobs.sources import read_receipts, remove_receipts
-from jobs.sources.arrow import arrow_schema
 from jobs.sources.classify import classify
 from jobs.sources.snapshot_json import TABLES
 from jobs.sources.streams import UnreadableError
@@ -168,9 +166,9 @@ def _take_in(lake: Lake, kind: str, batch: list[RawFile], known: Container[str])
         for record in receipt["rejected"]
     ]
     if bad:
-        lake.append(REJECTED_RECORDS, _frame(lake, REJECTED_RECORDS, bad))
+        lake.append(REJECTED_RECORDS, lake.frame(REJECTED_RECORDS, bad))
     finished = [_finished(file, kind, receipts[file.source_file]) for file in batch]
-    lake.upsert(INGESTED_FILES, _frame(lake, INGESTED_FILES, finished))
+    lake.upsert(INGESTED_FILES, lake.frame(INGESTED_FILES, finished))
     broken = sum(row["state"] == "started" for row in finished)
     return sum(receipt["records"] for receipt in receipts.values()), len(bad), broken
 
@@ -216,12 +214,7 @@ def _record(lake: Lake, rows: list[Row], known: Container[str]) -> None:
     for write, there in ((lake.append, False), (lake.upsert, True)):
         of_sort = [row for row in rows if (row["source_file"] in known) == there]
         if of_sort:
-            write(INGESTED_FILES, _frame(lake, INGESTED_FILES, of_sort))
-
-
-def _frame(lake: Lake, table: Table, rows: list[Row]) -> Any:
-    """Rows as a frame of the table's columns; a missing key is NULL."""
-    return lake.spark.createDataFrame(pa.Table.from_pylist(rows, schema=arrow_schema(table.schema)))
+            write(INGESTED_FILES, lake.frame(INGESTED_FILES, of_sort))
 
 
 if __name__ == "__main__":

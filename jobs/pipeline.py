@@ -7,8 +7,6 @@ import uuid
 from datetime import UTC, datetime
 from typing import Protocol
 
-import pyarrow as pa
-
 from conf.settings import Settings
 from jobs import attribute, baseline, behave, detect, evidence, ingest, leases
 from jobs.errors import LeaseholdError
@@ -64,5 +62,5 @@ def run_job(name: str, lake: Lake, settings: Settings, window: Window, progress:
             "outcome": outcome,
             "note": note,
         }
-        lake.append(RUNS, lake.spark.createDataFrame(pa.Table.from_pylist([row])))
+        lake.append(RUNS, lake.frame(RUNS, [row]))
     return note

@@ -14,10 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from jobs.errors import LeaseholdError
-from jobs.sources.arrow import arrow_schema
 from jobs.storage import Lake, Written
 from transforms.schemas import ALL, QUALITY_GATES, QUALITY_RESULTS
 from transforms.schemas.checks import Check
@@ -119,8 +116,8 @@ class Gate:
     def keep(self) -> None:
         """Write the results, then the gates: killed in between, the next run checks again."""
         if self._results:
-            self.lake.append(QUALITY_RESULTS, _frame(self.lake, QUALITY_RESULTS, self._results))
-            self.lake.overwrite(QUALITY_GATES, _frame(self.lake, QUALITY_GATES, list(self._gates.values())))
+            self.lake.append(QUALITY_RESULTS, self.lake.frame(QUALITY_RESULTS, self._results))
+            self.lake.overwrite(QUALITY_GATES, self.lake.frame(QUALITY_GATES, list(self._gates.values())))
             self._results = []
 
 
@@ -143,10 +140,10 @@ def accept(lake: Lake, name: str) -> str:
         "outcome": "accepted",
         "message": gate["failure"],
     }
-    lake.append(QUALITY_RESULTS, _frame(lake, QUALITY_RESULTS, [row]))
+    lake.append(QUALITY_RESULTS, lake.frame(QUALITY_RESULTS, [row]))
     gate |= {"passed_version": gate["checked_version"], "failure": None}
     failure = str(row["message"])
-    lake.overwrite(QUALITY_GATES, _frame(lake, QUALITY_GATES, gates))
+    lake.overwrite(QUALITY_GATES, lake.frame(QUALITY_GATES, gates))
     return failure
 
 
@@ -184,7 +181,3 @@ def _why(table: Table, failures: list[str], passed: int | None, waiting: Sequenc
         f"{' '.join(failures)}{stopped} {table.name} {good}. To go on with it as it is: "
         f"`leasehold quality --accept {table.name}`, or the setting `quality: warn`."
     )
-
-
-def _frame(lake: Lake, table: Table, rows: list[Row]) -> Any:
-    return lake.spark.createDataFrame(pa.Table.from_pylist(rows, schema=arrow_schema(table.schema)))

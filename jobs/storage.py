@@ -26,6 +26,7 @@ from pyspark.sql.types import ArrayType, StructType
 
 from jobs.conditions import on_dates
 from jobs.object_store import ATTEMPTS, allow_http, below, is_broken_listing, is_remote, wait
+from jobs.sources.arrow import arrow_schema
 from transforms.schemas.table import Table
 
 # Athena reads Delta reader version 1; platforms override these defaults, so they are said.
@@ -92,6 +93,10 @@ class Lake:
     def read(self, table: Table) -> DataFrame:
         """The whole table; filter on its partition column to read less."""
         return self.spark.read.format("delta").load(self.path(table))
+
+    def frame(self, table: Table, rows: list[dict[str, Any]]) -> DataFrame:
+        """Rows of Python as a frame of the table's columns; a missing key is NULL."""
+        return self.spark.createDataFrame(pa.Table.from_pylist(rows, schema=arrow_schema(table.schema)))
 
     def written(self, table: Table, since: int | None) -> Written:
         """The files that the table has and did not have at version `since` (None, or forgotten by now: all)."""
@@ -169,10 +174,6 @@ class Lake:
     def upsert(self, table: Table, frame: DataFrame) -> None:
         """Insert the rows, or replace those with the same key, in one commit."""
         self._merge(table, frame, table.key, "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
-
-    def insert_new(self, table: Table, frame: DataFrame) -> None:
-        """Insert the rows whose key is not there yet, in one commit."""
-        self._merge(table, frame, table.key, "WHEN NOT MATCHED THEN INSERT *")
 
     def delete_matching(self, table: Table, keys: DataFrame) -> None:
         """Delete the rows whose values are in `keys`, by its columns, in one commit."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
-
 from conf.settings import Settings
 from jobs.errors import LeaseholdError
-from jobs.sources.arrow import arrow_schema
 from jobs.storage import Lake
 from transforms.schemas import THREATS
 from transforms.threats import entries
@@ -22,12 +19,9 @@ def refresh(lake: Lake, settings: Settings) -> None:
     """
     rows = sorted({row for listed in settings.threat_lists for row in _read(listed.path, listed.name)})
     columns = THREATS.schema.names
-    made = pa.Table.from_pylist(
-        [dict(zip(columns, row, strict=True)) for row in rows], schema=arrow_schema(THREATS.schema)
-    )
     there = lake.read(THREATS).toArrow().to_pylist()
     if {tuple(row[c] for c in columns) for row in there} != set(rows):
-        lake.overwrite(THREATS, lake.spark.createDataFrame(made))
+        lake.overwrite(THREATS, lake.frame(THREATS, [dict(zip(columns, row, strict=True)) for row in rows]))
 
 
 def _read(path: str, name: str) -> list[tuple[str, str, str]]:

@@ -6,7 +6,6 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import functions as F
 from rich.console import Console
 from rich.text import Text
@@ -17,7 +16,6 @@ from jobs.answers import find_alert
 from jobs.detect import raise_alerts
 from jobs.errors import LeaseholdError
 from jobs.show import Row, as_json, moment, table
-from jobs.sources.arrow import arrow_schema
 from jobs.storage import Lake
 from transforms.schemas import ALERTS, DECISIONS, OBSERVATIONS
 
@@ -131,8 +129,6 @@ def _decide(lake: Lake, settings: Settings, by: str, why: str, **what: Any) -> s
         raise LeaseholdError("a decision needs somebody who makes it (--by) and a reason (--why)")
     made = uuid.uuid4().hex[:12]
     row = {"decision_id": made, "made_at": datetime.now(UTC), "made_by": by, "reason": why, **what}
-    lake.append(
-        DECISIONS, lake.spark.createDataFrame(pa.Table.from_pylist([row], schema=arrow_schema(DECISIONS.schema)))
-    )
+    lake.append(DECISIONS, lake.frame(DECISIONS, [row]))
     raise_alerts(lake, settings)
     return made

@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from transforms.behaviours import API_CALL, API_ERROR, API_REGION
-from transforms.cloudtrail import function_name, function_owner
+from transforms.cloudtrail import calling_function, function_name, function_owner
 from transforms.columns import SCOPE, scope
 
 _FUNCTION = (*SCOPE, "function_name")
@@ -25,16 +25,12 @@ def function_api_calls(cloudtrail: DataFrame, configs: DataFrame) -> DataFrame:
     sessions so, and nobody else has cause to.
     """
     source = F.regexp_replace("event_source", r"\.amazonaws\.com(\.cn)?$", "")
-    # AWS documents `sourceArn` for the function, and writes it into `credentialsIssuedTo`.
-    by_lambda = F.col("in_scope_of_type") == "AWS::Lambda::Function"
-    issued, caller = F.col("in_scope_of_arn"), F.get_json_object("raw", "$.userIdentity.inScopeOf.sourceArn")
-    of_function = F.when(by_lambda & function_name(issued).isNotNull(), issued).when(by_lambda, caller)
     called = cloudtrail.select(
         "event_id",
         "event_time",
         F.col("account_id").alias("recorded_account"),
         F.col("region").alias("recorded_region"),
-        of_function.alias("in_scope_of"),
+        calling_function().alias("in_scope_of"),
         "session_name",
         source.alias("service"),
         F.col("event_name").alias("action"),

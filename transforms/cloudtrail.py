@@ -48,6 +48,16 @@ def strings_in(json: Column) -> Column:
     return F.coalesce(F.regexp_extract_all(json, F.lit(r'"([^"\\]+)"'), 1), F.array().cast("array<string>"))
 
 
+def calling_function() -> Column:
+    """The function whose credentials made the call, as AWS says in `inScopeOf`: an ARN; NULL if it says none.
+
+    AWS documents `sourceArn` for the function, and writes it into `credentialsIssuedTo`: either counts.
+    """
+    by_lambda, issued = F.col("in_scope_of_type") == "AWS::Lambda::Function", F.col("in_scope_of_arn")
+    documented = F.get_json_object("raw", "$.userIdentity.inScopeOf.sourceArn")
+    return F.when(by_lambda & function_name(issued).isNotNull(), issued).when(by_lambda, documented)
+
+
 def function_owner(arn: Column) -> list[Column]:
     """account_id and region of the function: a call from another account is in that account's trail as well."""
     region, account = (F.nullif(F.regexp_extract(arn, _FUNCTION_ARN, group), F.lit("")) for group in (1, 2))

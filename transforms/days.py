@@ -5,20 +5,29 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from datetime import date, timedelta
+from typing import TypeVar
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+Moment = TypeVar("Moment", bound=date)
+"""A day, or an instant: every datetime is a date."""
+
+
+def runs(moments: Iterable[Moment], step: timedelta) -> list[tuple[Moment, Moment]]:
+    """Neighbours that are one step apart joined, first and last of each run: 3, 4 and 9 January → (3, 4), (9, 9)."""
+    joined: list[tuple[Moment, Moment]] = []
+    for moment in sorted(set(moments)):
+        if joined and joined[-1][1] + step == moment:
+            joined[-1] = (joined[-1][0], moment)
+        else:
+            joined.append((moment, moment))
+    return joined
+
 
 def ranges(days: Iterable[date]) -> list[tuple[date, date]]:
-    """Neighbouring days joined, first and last of each: 3, 4 and 9 January → (3, 4), (9, 9)."""
-    joined: list[tuple[date, date]] = []
-    for day in sorted(set(days)):
-        if joined and joined[-1][1] == day - timedelta(days=1):
-            joined[-1] = (joined[-1][0], day)
-        else:
-            joined.append((day, day))
-    return joined
+    """Neighbouring days joined."""
+    return runs(days, timedelta(days=1))
 
 
 def is_one_of(column: Column, days: Iterable[date]) -> Column:

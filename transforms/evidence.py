@@ -5,9 +5,10 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.cloudtrail import function_name, function_owner, request, succeeded
+from transforms.cloudtrail import calling_function, function_name, function_owner, request, succeeded
 from transforms.columns import SCOPE, padded, scope
 from transforms.conversations import WINDOW_SECONDS
+from transforms.metrics import by_minute
 from transforms.peers import plain_address
 
 LONGEST_SECONDS = 900
@@ -38,7 +39,7 @@ def invocation_evidence(cloudtrail: DataFrame, metrics: DataFrame, functions: Da
     Invocations 3 in the minute 10:00, the longest 2 s → [10:00:00, 10:01:02), 3; a data event at 10:00:05 on eni-1
     → [10:00:03, 10:00:06), 1.
     """
-    ran = _minutes(metrics)
+    ran = by_minute(metrics)
     limits = (
         functions.where(F.col("timeout_seconds").isNotNull())
         .groupBy(*scope(), "function_name")
@@ -60,7 +61,7 @@ def invocation_evidence(cloudtrail: DataFrame, metrics: DataFrame, functions: Da
             "date": F.to_date("at"),
         }
     )
-    lasted = F.ceil(F.coalesce("longest", F.lit(float(LONGEST_SECONDS)))).cast("bigint")
+    lasted = F.ceil(F.coalesce("longest_seconds", F.lit(float(LONGEST_SECONDS)))).cast("bigint")
     minutes = ran.where(F.col("invocations") > 0).select(
         *SCOPE,
         "function_name",
@@ -108,14 +109,12 @@ def _data_events(cloudtrail: DataFrame) -> DataFrame:
 
 
 def _api_calls(cloudtrail: DataFrame) -> DataFrame:
-    calls = cloudtrail.where(
-        (F.col("in_scope_of_type") == "AWS::Lambda::Function") & F.col("in_scope_of_arn").isNotNull()
-    )
+    calls = cloudtrail.where(F.col("in_scope_of_type").isNotNull()).withColumn("caller", calling_function())
     # Through an endpoint AWS sees the interface's own address, else the NAT gateway's or one of Lambda's.
     address = F.when(F.col("vpc_endpoint_id").isNotNull(), plain_address(F.col("source_ip_address")))
     return calls.select(
-        *function_owner(F.col("in_scope_of_arn")),
-        function_name(F.col("in_scope_of_arn")).alias("function_name"),
+        *function_owner(F.col("caller")),
+        function_name(F.col("caller")).alias("function_name"),
         F.lit("api call").alias("source"),
         F.col("event_id").alias("evidence_id"),
         F.lit(None).cast("string").alias("interface_id"),
@@ -123,27 +122,6 @@ def _api_calls(cloudtrail: DataFrame) -> DataFrame:
         F.col("event_time").alias("at"),
         F.lit(None).cast("bigint").alias("taken"),
     ).where(F.col("function_name").isNotNull())
-
-
-def _minutes(metrics: DataFrame) -> DataFrame:
-    """Per function and minute: invocations, and longest (seconds), the newest answer of each."""
-    newest = (
-        metrics.where(F.col("stat").isin("Sum", "Maximum"))
-        .groupBy(*scope(), "function_name", "minute", "metric_name", "stat")
-        .agg(
-            F.max_by("value", F.struct("polled_at", "value")).alias("value"),
-            F.max("period_seconds").alias("period"),
-        )
-    )
-
-    def value(metric: str, stat: str) -> Column:
-        return F.max(F.when((F.col("metric_name") == metric) & (F.col("stat") == stat), F.col("value")))
-
-    return newest.groupBy(*SCOPE, "function_name", "minute").agg(
-        value("Invocations", "Sum").alias("invocations"),
-        (value("Duration", "Maximum") / 1_000).alias("longest"),
-        F.max(F.coalesce("period", F.lit(60))).alias("period"),
-    )
 
 
 def _with_begin(events: DataFrame, ran: DataFrame, limits: DataFrame) -> DataFrame:
@@ -154,11 +132,11 @@ def _with_begin(events: DataFrame, ran: DataFrame, limits: DataFrame) -> DataFra
     Minutes 10:00 (longest 200 s) and 10:03 (longest 5 s): at 10:03:04 one of 10:00 may still run → 10:00:00 (200 s
     before would be 9:59:44, but it began in this minute); at 10:05:00 neither.
     """
-    minutes = ran.where(F.col("longest").isNotNull() & (F.col("invocations") > 0)).select(
+    minutes = ran.where(F.col("longest_seconds").isNotNull() & (F.col("invocations") > 0)).select(
         *SCOPE,
         "function_name",
         F.unix_timestamp("minute").alias("second"),
-        F.ceil("longest").cast("bigint").alias("lasts"),
+        F.ceil("longest_seconds").cast("bigint").alias("lasts"),
         "period",
     )
     moments = events.withColumn("second", F.unix_timestamp("at"))

@@ -9,9 +9,6 @@ from transforms.cloudtrail import function_name, function_owner, request, respon
 from transforms.columns import SCOPE, scope
 from transforms.sight_changes import LOG_GROUP, SIGHT, log_group_function, sight_change, sight_detail
 
-DEPLOYMENTS = ("code", "configuration", "layer", "role", "role policy", "vpc", "environment", "created", "published",
-               "alias")  # fmt: skip
-"""Changes after which a function may rightly behave in another way."""
 PUBLIC, FOREIGN = "anybody", "another account"
 """Who may call the function from then on: `opens_to`."""
 

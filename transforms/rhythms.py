@@ -55,9 +55,7 @@ def rhythms(
 
     f is invoked every minute, and opens a connection to 192.0.2.1:443 at 0:00, 0:10, … for a day → beacon, 600 s.
     """
-    # All rows of a conversation are alike but for the function.
-    once = flows.where(F.col("function_name") == F.get(F.split("candidates", ", "), F.lit(0)))
-    marked = with_openings(once.withColumn("destination", _destination(key)))
+    marked = with_openings(once(flows).withColumn("destination", _destination(key)))
     lengths = window_lengths(marked)
     judged = marked if wanted is None else marked.join(wanted, [*_SET, *key], "left_semi")
     fresh = (F.count_distinct(*[F.col(c) for c in CONNECTION]) / F.count_distinct("conversation_id")).alias("fresh")
@@ -95,6 +93,11 @@ def rhythms(
             "last_time": F.timestamp_seconds((F.col("last_window") + 1) * F.col("window_seconds")),
         }
     ).drop("first_window", "last_window")
+
+
+def once(flows: DataFrame) -> DataFrame:
+    """Each conversation once: its rows are alike but for the function."""
+    return flows.where(F.col("function_name") == F.get(F.split("candidates", ", "), F.lit(0)))
 
 
 def with_openings(flows: DataFrame) -> DataFrame:

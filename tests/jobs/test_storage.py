@@ -76,11 +76,6 @@ def test_upsert_replaces_and_inserts_by_key(lake: Lake, spark: SparkSession) -> 
     assert rows(lake) == [("ann", 30, FIRST), ("bob", 7, SECOND), ("cid", None, FIRST)]
 
 
-def test_insert_new_leaves_what_is_there(lake: Lake, spark: SparkSession) -> None:
-    lake.insert_new(PEOPLE, people(spark, ("bob", 7, SECOND), ("cid", 1, FIRST)))
-    assert rows(lake) == [("ann", 30, FIRST), ("bob", None, SECOND), ("cid", 1, FIRST)]
-
-
 def test_delete_matching_deletes_by_the_columns_given(lake: Lake, spark: SparkSession) -> None:
     lake.delete_matching(PEOPLE, people(spark, ("bob", 99, SECOND)).select("name", "day"))
     assert rows(lake) == [("ann", 30, FIRST)]
