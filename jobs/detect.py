@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
@@ -48,8 +49,11 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
         judged = judge(daily_sightings(activity), baselines, learning_of(settings))
         lake.replace(NOVELTIES, on_days, novelties(judged, baselines))
         progress(1, 3)
-        found = [_observations(lake, detection, tunings[detection.id], days) for detection in detections.ALL]
-        lake.replace(OBSERVATIONS, on_days, functools.reduce(DataFrame.unionByName, found))
+        found = []
+        for alike in _reading_the_same(detections.ALL):
+            parts = [_observations(lake, detection, tunings[detection.id], days) for detection in alike]
+            found.append(functools.reduce(DataFrame.unionByName, parts))
+        lake.replace(OBSERVATIONS, on_days, lake.staged(OBSERVATIONS, *found))
     progress(2, 3)
 
     raise_alerts(lake, settings)
@@ -86,6 +90,14 @@ def _tunings(settings: Settings) -> dict[str, Tuning]:
             raise LeaseholdError(f"settings: {tuning.detection_id} has no {', '.join(lacking)}; it has: {has}")
     tuned = {tuning.detection_id: tuning for tuning in settings.detections}
     return {name: tuned.get(name, Tuning(name)) for name in known}
+
+
+def _reading_the_same(all_of_them: Iterable[Detection]) -> list[list[Detection]]:
+    """The detections in groups that read the same tables for as long: they share a plan, and its scans."""
+    groups: dict[tuple[tuple[str, ...], int], list[Detection]] = {}
+    for detection in all_of_them:
+        groups.setdefault((detection.tables, detection.history_days), []).append(detection)
+    return list(groups.values())
 
 
 def _observations(lake: Lake, detection: Detection, tuning: Tuning, days: list[date]) -> DataFrame:

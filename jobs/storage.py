@@ -152,11 +152,15 @@ class Lake:
         rows = table.conform(frame).where(condition).write.format("delta").option("replaceWhere", condition)
         self._commit(table, lambda: rows.mode("overwrite").save(self.path(table)))
 
-    def staged(self, table: Table, frame: DataFrame) -> DataFrame:
-        """The frame with the table's columns, computed once and read back: engines compute it for every use."""
-        path = self.beside(f"_staged/{table.name}")
-        table.conform(frame).write.mode("overwrite").parquet(path)
-        return self.spark.read.schema(table.plain_schema).parquet(path)
+    def staged(self, table: Table, *frames: DataFrame) -> DataFrame:
+        """The rows of the frames with the table's columns, computed once and read back.
+
+        Engines compute a frame for every use, and plan a union of many for longer than they compute each of them.
+        """
+        paths = [self.beside(f"_staged/{table.name}/{number}") for number in range(len(frames))]
+        for path, frame in zip(paths, frames, strict=True):
+            table.conform(frame).write.mode("overwrite").parquet(path)
+        return self.spark.read.schema(table.plain_schema).parquet(*paths)
 
     def replace_changed(self, table: Table, frame: DataFrame) -> None:
         """Make a table that is partitioned by date equal to the frame; only days that differ are written.
