@@ -50,7 +50,7 @@ def vpc_removed(history: History, rng: np.random.Generator, effects: Effects) ->
         effects, function, at, {"VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": ""}}, _stranger(rng)
     )
     effects.without_vpc[function.name] = at + 70
-    families = [_FAMILY, "loss_of_sight", "gone_silent"]
+    families = [_FAMILY, "loss_of_sight", "function_silent"]
     _told(effects, "vpc_removed", function, at, "leaves its VPC", families)
 
 
