@@ -73,7 +73,8 @@ def gone_silent(history: History, rng: np.random.Generator, effects: Effects) ->
     function, name = chosen(history, rng, effects, _often), "gone_silent"
     start = moment(history, rng, 2 * DAY)
     effects.silent[function.name] = start
-    effects.tell(name, [function.name], start, history.seconds, ["function_silent"], f"{function.name} has stopped to run")
+    text = f"{function.name} has stopped to run"
+    effects.tell(name, [function.name], start, history.seconds, ["function_silent"], text)
 
 
 def _often(function: Function) -> bool:
