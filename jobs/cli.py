@@ -12,12 +12,14 @@ from rich.console import Console
 
 from conf.settings import QUALITY_MODES, SettingsError, load
 from jobs import answers, coverage_answer, decision_commands, demo, lease_answers, quality_answer
+from jobs import export as exports
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import Question
+from jobs.ocsf_findings import VERSIONS as OCSF_VERSIONS
 from jobs.options import AlertId, AsJson, Config, Engine, EngineName, LakeFolder, Master, RawFolder, opened, settings_of
 from jobs.pipeline import check_schedule
 from jobs.runner import run_all, running
-from jobs.window import Window
+from jobs.window import Window, parse_time
 
 app = typer.Typer(
     name="leasehold",
@@ -36,6 +38,12 @@ class Schedule(StrEnum):
 
     hourly = "hourly"
     nightly = "nightly"
+
+
+class ExportFormat(StrEnum):
+    """For whom alerts are written."""
+
+    ocsf = "ocsf"
 
 
 class Quality(StrEnum):
@@ -123,6 +131,27 @@ def alerts(
         raise LeaseholdError(f"--status is one of {', '.join(STATUSES)}, not {status!r}")
     with opened(settings_of(config, lake)) as there:
         answers.alerts(there, Console(), status, function, json)
+
+
+@app.command()
+def export(
+    format: Annotated[
+        ExportFormat, typer.Option(help="ocsf: Detection Findings, one JSON object a line.")
+    ] = ExportFormat.ocsf,
+    output: Annotated[str, typer.Option("--output", "-o", help="A file; - is standard output.")] = "-",
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only what was seen, closed or decided about since then (UTC): 2026-02-01 or 2026-02-01T10."),
+    ] = None,
+    schema_version: Annotated[str, typer.Option(help=f"Of OCSF: {' or '.join(OCSF_VERSIONS)}.")] = OCSF_VERSIONS[0],
+    config: Config = None,
+    lake: LakeFolder = None,
+) -> None:
+    """Write the alerts for other tools, the oldest first. An alert that did not change is written the same again."""
+    moment = parse_time(since, "--since") if since else None
+    with opened(settings_of(config, lake)) as there:
+        count = exports.ocsf(there, output, schema_version, moment)
+    print(f"{count:,} findings of {format.value.upper()} {schema_version}", file=sys.stderr)
 
 
 @app.command()
