@@ -3,11 +3,16 @@
 from detections import (
     beaconing,
     common_destination,
+    concurrency_outlier,
+    duration_outlier,
+    error_outlier,
+    invocation_spike,
     new_external_connection,
     new_internal_connection,
     new_port,
     scan,
     threat_list,
+    throttle_outlier,
 )
 from detections.detection import Detection
 
@@ -19,4 +24,9 @@ ALL: tuple[Detection, ...] = (
     common_destination.DETECTION,
     threat_list.DETECTION,
     beaconing.DETECTION,
+    invocation_spike.DETECTION,
+    error_outlier.DETECTION,
+    throttle_outlier.DETECTION,
+    duration_outlier.DETECTION,
+    concurrency_outlier.DETECTION,
 )
