@@ -4,9 +4,11 @@ from detections import (
     beaconing,
     common_destination,
     concurrency_outlier,
+    control_plane_change,
     duration_outlier,
     error_outlier,
     invocation_spike,
+    loss_of_sight,
     new_external_connection,
     new_internal_connection,
     new_port,
@@ -29,4 +31,6 @@ ALL: tuple[Detection, ...] = (
     throttle_outlier.DETECTION,
     duration_outlier.DETECTION,
     concurrency_outlier.DETECTION,
+    control_plane_change.DETECTION,
+    loss_of_sight.DETECTION,
 )

@@ -1,0 +1,49 @@
+"""Who changes functions, and how usual that is."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+HISTORY_DAYS = 36
+"""So far back somebody who changes functions is remembered."""
+SETTLED_DAYS = 7
+"""Who changed functions so long ago, or on two days before, does so usually."""
+SHOWN = 5
+
+
+def principals(function_changes: DataFrame) -> DataFrame:
+    """Who changed functions of an account on a day, and how usual that is, by the changes of the 36 days before.
+
+    account_id, principal, date; is_usual (changed some successfully at least SETTLED_DAYS ago, or on two days before),
+    usual_ones (who else is usual, up to five of them), watched_days (since the account's first change).
+
+    Deploy has released daily for a month, mike for the first time today → (Deploy, true), (mike, false), both with
+    usual_ones `…:assumed-role/Deploy` and watched_days 30.
+    """
+    day = F.unix_date("date")
+    of_functions = function_changes.where(F.col("function_name").isNotNull())
+    done = F.max(F.col("error_code").isNull().cast("int")).alias("done")
+    daily = of_functions.groupBy("account_id", "principal", "date").agg(done)
+    changed = F.when(F.col("done") == 1, F.col("date"))
+    before = Window.partitionBy("account_id", "principal").orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
+    known = daily.withColumns({"since": F.min(changed).over(before), "days_before": F.count(changed).over(before)})
+    settled = (F.date_diff("date", "since") >= SETTLED_DAYS) | (F.col("days_before") >= 2)
+    told = known.withColumns({"is_usual": F.coalesce(settled, F.lit(False)), "changed": changed})
+    of_account = Window.partitionBy("account_id").orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
+    lately = Window.partitionBy("account_id").orderBy(day).rangeBetween(-HISTORY_DAYS, 0)
+    # Sail has NULL, not an empty list, where there is nothing to collect.
+    usual = F.coalesce(
+        F.collect_set(F.when(F.col("is_usual"), F.col("principal"))).over(lately), F.array().cast("array<string>")
+    )
+    more = F.when(F.size("names") > SHOWN, F.lit(", …")).otherwise("")
+    return (
+        told.withColumns({"names": F.array_sort(usual), "first_change": F.min("changed").over(of_account)})
+        .withColumns(
+            {
+                "usual_ones": F.concat(F.array_join(F.slice("names", 1, SHOWN), ", "), more),
+                "watched_days": F.coalesce(F.date_diff("date", "first_change"), F.lit(0)),
+            }
+        )
+        .select("account_id", "principal", "date", "is_usual", "usual_ones", "watched_days")
+    )
