@@ -11,7 +11,7 @@ from detections.words import who
 from transforms.behaviours import PEER
 from transforms.columns import SCOPE
 from transforms.days import is_one_of
-from transforms.peers import ipv4_number
+from transforms.peers import network_of
 from transforms.periodicity import BEACON
 from transforms.rhythms import once, rhythms
 
@@ -67,14 +67,10 @@ def _apart(rows: DataFrame) -> DataFrame:
 
 def _destination() -> Column:
     """`192.0.2.0/24` for an address without a name of its own, else the name."""
-    parts = F.split("peer_addr", r"\.")
-    ipv4 = F.concat(F.array_join(F.slice(parts, 1, 3), "."), F.lit(".0/24"))
-    ipv6 = F.concat(F.array_join(F.slice(F.split("peer_addr", ":"), 1, 3), ":"), F.lit("::/48"))
-    network = F.when(ipv4_number("peer_addr").isNotNull(), ipv4).otherwise(ipv6)
     nameless = (F.col("peer_kind") == "address") | (
         (F.col("peer_kind") == "aws_service") & F.col("peer_name").isin(*_LANDLORDS)
     )
-    return F.when(nameless, network).otherwise(F.col("peer_name"))
+    return F.when(nameless, network_of("peer_addr")).otherwise(F.col("peer_name"))
 
 
 def _strangers(

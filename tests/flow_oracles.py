@@ -125,12 +125,15 @@ def judge(sightings: list[Row], baseline: list[Row], day: date, settings: tuple[
     for row in sightings:
         mine = [b for b in baseline if b["function"] == row["function"]]
         status = next((b["status"] for b in mine if b["peer"] == row["peer"]), None)
+        if status is None and _alike(row["peer"], mine) >= 3:
+            status = "normal"
         known = mine[0] if mine else None
+        side = next((b for b in mine if _outside(b["peer"]) == _outside(row["peer"])), None)
         ready = known is not None and (
             (day - known["learned_from"]).days >= min_history
             and known["days_learned"] >= 3
-            and known["unseen_mass"] <= max_mass
-            and known["strangers_per_day"] <= max_strangers
+            and (side is None or side["unseen_mass"] <= max_mass)
+            and (side is None or side["strangers_per_day"] <= max_strangers)
         )
         judged.append(row | {"own_status": status, "ready": ready})
     for row in judged:
@@ -168,12 +171,25 @@ def next_baseline(
         row |= {"last_seen": day, "days_seen": row["days_seen"] + 1}
     kept = [r for r in rows.values() if (day + timedelta(days=1) - r["last_seen"]).days <= settings[1]]
     for row in kept:
-        counts = [r["days_seen"] for r in kept if r["function"] == row["function"] and r["status"] == "normal"]
-        row["thing_days"] = sum(counts)
-        row["unseen_mass"] = round(counts.count(1) / sum(counts), 6) if counts else 1.0
+        mine = [r for r in kept if r["function"] == row["function"]]
+        beside = [r for r in mine if r["status"] == "normal" and _outside(r["peer"]) == _outside(row["peer"])]
+        once = sum(r["days_seen"] == 1 and _alike(r["peer"], mine) < 3 for r in beside)
+        row["thing_days"] = sum(r["days_seen"] for r in beside)
         row["learned_from"], row["days_learned"] = functions[row["function"]]
-        row["strangers_per_day"] = round(counts.count(1) / max(1, min(row["days_learned"], settings[1])), 6)
+        days = max(1, min(row["days_learned"], settings[1]))
+        row["unseen_mass"] = round(once / max(row["thing_days"], days), 6)
+        row["strangers_per_day"] = round(once / days, 6)
     return kept
+
+
+def _outside(peer: str) -> bool:
+    return peer[0].isdigit()
+
+
+def _alike(peer: str, baseline: list[Row]) -> int:
+    """How many normal addresses of the peer's /24 there are; a peer inside has none."""
+    near = [b for b in baseline if b["status"] == "normal" and b["peer"].split(".")[:3] == peer.split(".")[:3]]
+    return len(near) if _outside(peer) else 0
 
 
 def alert_days(days: Iterable[date], close_after: int) -> list[list[date]]:

@@ -8,12 +8,13 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.behaviours import API_CALL, API_ERROR, label
+from transforms.behaviours import API_CALL, PEER, label, network, network_thing
+from transforms.columns import SCOPE
 
 MIN_ACTIVE_DAYS = 3
 """Fewer days with traffic than this say nothing about how a function spreads its attention."""
 
-_FUNCTION = ("account_id", "region", "function_name")
+_FUNCTION = (*SCOPE, "function_name")
 THING = ("behaviour", "thing")
 """What is new or normal; see `transforms.behaviours`."""
 
@@ -23,7 +24,12 @@ PEER_COLUMNS = ("peer_kind", "peer_name", "peer_port", "protocol")
 # Each sort of behaviour is learned for itself: who meets strangers daily may still call one API only.
 _SORT = (*_FUNCTION, "behaviour")
 _RATES = ("unseen_mass", "strangers_per_day")
-_STATS = ("learned_from", "days_learned", "thing_days", *_RATES)
+_AGE = ("learned_from", "days_learned")
+# Peers inside and outside are learned apart: who meets strangers outside may be static inside.
+_SIDE = (*_SORT, "side")
+ROTATING = 3
+"""So many normal addresses of one network (/24) and port are a service that rotates: one more is no stranger."""
+_NETWORK = (*_SORT, "network", "protocol", "peer_port")
 
 
 @dataclass(frozen=True)
@@ -70,30 +76,46 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     - `learning`: it is new, but so is a candidate, or one meets strangers all the time.
 
     f has met two peers on each of 8 days: unseen mass 0, so a third is novel. h has met 20 peers on 8 days,
-    12 of them once, 100 peer-days in all: unseen mass 0.12, so that a new one says little: learning. Who was never
-    refused an API is known as well as the APIs it calls: its first refusal is novel.
+    12 of them once, 100 peer-days in all: unseen mass 0.12, so that a new one says little: learning. Peers inside and
+    outside have unseen masses of their own: f, known well by its databases, was never outside; its first connection
+    there is novel. Three addresses of one /24 on port 443 are normal: so is a fourth, on that port.
+    Of API calls a function is known as long as by anything it does, from the account's first recorded call on: its
+    first call, and its first refusal, may be novel.
 
     Adds own_status, ready (this function is known well enough), the function's statistics, and verdict.
     """
-    known = baselines.select(F.col("as_of_date").alias("date"), *_FUNCTION, *THING, F.col("status").alias("own_status"))
-    stats = baselines.select(F.col("as_of_date").alias("date"), *_SORT, *_STATS).distinct()
-    callers = stats.where(F.col("behaviour") == API_CALL).select(
-        "date", *_FUNCTION, F.col("learned_from").alias("calls_from"), F.col("days_learned").alias("days_calling")
+    before = baselines.withColumns({"date": F.col("as_of_date"), "side": _side(), "network": network()})
+    known = before.select("date", *_FUNCTION, *THING, F.col("status").alias("known_status"))
+    ages = before.select("date", *_SORT, *_AGE).distinct()
+    rates = before.select("date", *_SIDE, "thing_days", *_RATES).distinct()
+    services = before.where(_normal()).groupBy("date", *_NETWORK).count().where(F.col("count") >= ROTATING)
+    # A function that is known by whatever it does, in an account whose calls are recorded, has not called till now.
+    trails = (
+        ages.where(F.col("behaviour") == API_CALL).groupBy("date", *SCOPE).agg(F.min("learned_from").alias("trail"))
+    )
+    seen = ages.groupBy("date", *_FUNCTION).agg(
+        F.min("learned_from").alias("seen_from"), F.max("days_learned").alias("days_seen")
     )
     joined = (
-        sightings.join(known, ["date", *_FUNCTION, *THING], "left")
-        .join(stats, ["date", *_SORT], "left")
-        .join(callers, ["date", *_FUNCTION], "left")
+        sightings.withColumns({"side": _side(), "network": network()})
+        .join(known, ["date", *_FUNCTION, *THING], "left")
+        .join(ages, ["date", *_SORT], "left")
+        .join(rates, ["date", *_SIDE], "left")
+        .join(services, ["date", *_NETWORK], "left")
+        .join(trails, ["date", *SCOPE], "left")
+        .join(seen, ["date", *_FUNCTION], "left")
     )
-    refused = (F.col("behaviour") == API_ERROR) & F.col("calls_from").isNotNull()
-    joined = joined.withColumns(
+    calls = (F.col("behaviour") != PEER) & F.col("trail").isNotNull()
+    judged = joined.withColumns(
         {
-            "learned_from": F.when(refused, F.col("calls_from")).otherwise(F.col("learned_from")),
-            "days_learned": F.when(refused, F.col("days_calling")).otherwise(F.col("days_learned")),
-            **{name: F.when(refused, F.coalesce(name, F.lit(0.0))).otherwise(F.col(name)) for name in _RATES},
+            "learned_from": F.when(calls, F.greatest("seen_from", "trail")).otherwise(F.col("learned_from")),
+            "days_learned": F.when(calls, F.col("days_seen")).otherwise(F.col("days_learned")),
+            "own_status": F.coalesce("known_status", F.when(F.col("count").isNotNull(), "normal")),
+            # Nothing of that side was ever met.
+            **{name: F.coalesce(name, F.lit(0.0)) for name in _RATES},
         }
-    ).drop("calls_from", "days_calling")
-    joined = joined.withColumn("ready", F.coalesce(_known_well(learning), F.lit(False)))
+    ).drop("seen_from", "days_seen", "trail", "known_status", "count", "side", "network")
+    judged = judged.withColumn("ready", F.coalesce(_known_well(learning), F.lit(False)))
     together = Window.partitionBy("date", "account_id", "region", "candidates", *THING)
 
     def any_is(status: str) -> Column:
@@ -106,7 +128,7 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
         .when(all_ready, "novel")
         .otherwise("learning")
     )
-    return joined.withColumn("verdict", verdict)
+    return judged.withColumn("verdict", verdict)
 
 
 def next_baseline(
@@ -119,7 +141,8 @@ def next_baseline(
     A peer that was silent for `memory_days` is forgotten, a flagged one too; a function that has no peer left
     is, and begins anew when it comes back.
 
-    `accepted` (account_id, region, function_name, thing) is what people have said to be harmless: it is normal.
+    `accepted` (account_id, region, function_name, thing) is what people have said to be harmless: it is normal. A thing
+    there may be a whole network (`transforms.behaviours.network_thing`).
 
     Baseline as of 5 January: orders-db normal, 10 days. On the 5th the function meets orders-db and a new
     peer → as of 6 January: orders-db normal, 11 days; the new peer flagged, 1 day.
@@ -153,29 +176,47 @@ def next_baseline(
     ).where(F.col("last_seen") >= F.lit(oldest).cast("date"))
 
     if accepted is not None:
-        harmless = accepted.select(*_FUNCTION, "thing", F.lit(1).alias("accepted")).distinct()
-        things = things.join(harmless, [*_FUNCTION, "thing"], "left").withColumn(
-            "status", F.when(F.col("accepted") == 1, "normal").otherwise(F.col("status"))
+        harmless = accepted.select(*_FUNCTION, "thing", F.lit("normal").alias("accepted")).distinct()
+        whole = harmless.select(*_FUNCTION, F.col("thing").alias("of_network"), F.col("accepted").alias("accepted_too"))
+        joined = things.withColumn("of_network", network_thing()).join(harmless, [*_FUNCTION, "thing"], "left")
+        things = joined.join(whole, [*_FUNCTION, "of_network"], "left").withColumn(
+            "status", F.coalesce("accepted", "accepted_too", "status")
         )
-    before = baseline.select(*_SORT, "learned_from", "days_learned").distinct()
+    before = baseline.select(*_SORT, *_AGE).distinct()
     active = judged.select(*_SORT).distinct().withColumn("active", F.lit(1))
     functions = before.join(active, list(_SORT), "full").select(
         *_SORT,
         F.coalesce("learned_from", today).alias("learned_from"),
         (F.coalesce("days_learned", F.lit(0)) + F.coalesce("active", F.lit(0))).cast("bigint").alias("days_learned"),
     )
-    of_sort = Window.partitionBy(*_SORT)
-    normal_days = F.when(F.col("status") == "normal", F.col("days_seen")).otherwise(0)
-    once, thing_days = F.sum((normal_days == 1).cast("int")).over(of_sort), F.sum(normal_days).over(of_sort)
-    unseen = F.when(F.col("thing_days") > 0, F.round(F.col("once") / F.col("thing_days"), 6)).otherwise(F.lit(1.0))
-    # Singletons are counted over the memory, so days are, too.
+    of_side, of_network = Window.partitionBy(*_SIDE), Window.partitionBy(*_NETWORK)
+    normal_days = F.when(_normal(), F.col("days_seen")).otherwise(0)
+    rotates = F.col("network").isNotNull() & (F.col("alike") >= ROTATING)
+    once = F.sum(((normal_days == 1) & ~rotates).cast("int")).over(of_side)
+    # Singletons are counted over the memory, so days are, too. On each day something was met, or nothing of this side.
     days = F.greatest(F.least(F.col("days_learned"), F.lit(learning.memory_days)), F.lit(1))
-    strangers = F.round(F.col("once") / days, 6)
     return (
-        things.withColumns({"once": once, "thing_days": thing_days})
+        things.withColumns({"side": _side(), "network": network()})
+        .withColumn("alike", F.count_if(_normal()).over(of_network))
+        .withColumns({"once": once, "thing_days": F.sum(normal_days).over(of_side)})
         .join(functions, list(_SORT), "inner")
-        .withColumns({"unseen_mass": unseen, "strangers_per_day": strangers, "as_of_date": F.date_add(today, 1)})
+        .withColumns(
+            {
+                "unseen_mass": F.round(F.col("once") / F.greatest("thing_days", days), 6),
+                "strangers_per_day": F.round(F.col("once") / days, 6),
+                "as_of_date": F.date_add(today, 1),
+            }
+        )
     )
+
+
+def _side() -> Column:
+    """Inside or not; API calls have no side."""
+    return F.coalesce("peer_internal", F.lit(False))
+
+
+def _normal() -> Column:
+    return F.col("status") == "normal"
 
 
 def expected(baselines: DataFrame) -> DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from transforms.peers import network_of
+
 PEER = "peer"
 API_CALL = "api call"
 API_ERROR = "api error"
@@ -19,6 +21,23 @@ def peer_thing() -> Column:
     return F.concat_ws(
         "|", F.col("protocol").cast("string"), F.col("peer_port").cast("string"), "peer_kind", "peer_name"
     )
+
+
+def network() -> Column:
+    """The /24 (IPv6: the /48) of a peer outside that is known by its bare address; NULL for all others.
+
+    Without other knowledge the addresses of one network are the likeliest to belong to one service.
+
+    `192.0.2.66` → `192.0.2.0/24`
+    """
+    bare = (F.col("peer_kind") == "address") & ~F.coalesce("peer_internal", F.lit(False))
+    return F.when(bare, network_of("peer_name"))
+
+
+def network_thing() -> Column:
+    """A peer's network as a thing: `6|443|network|192.0.2.0/24`; NULL where it has none."""
+    parts = (F.col("protocol").cast("string"), F.col("peer_port").cast("string"), F.lit("network"), network())
+    return F.when(network().isNotNull(), F.concat_ws("|", *parts))
 
 
 def label() -> Column:

@@ -57,7 +57,7 @@ def novelties(judged: DataFrame, baselines: DataFrame) -> DataFrame:
     )
     shown, more = F.array_join(F.slice("normal", 1, SHOWN), "; "), F.size("normal") - SHOWN
     # Good-Turing with one stranger more than were met, so that nothing has the probability 0.
-    days = F.coalesce("thing_days", F.lit(0))
+    days = F.greatest(F.coalesce("thing_days", F.lit(0)), F.coalesce("baseline_days", F.lit(0)))
     chance = (F.coalesce("unseen_mass", F.lit(1.0)) * days + 1) / (days + 2)
     # One function surely did it, and it or another at another time: that is the same news.
     sets = F.collect_set("functions").over(Window.partitionBy("date", "account_id", "region", *THING))

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 import detections
 from conf.settings import Settings
+from detections import new_external_connection
 from detections.connections import new_connections
 from detections.detection import Detection
 from tests.rows import Row, at, frame, rows_of
@@ -102,10 +103,33 @@ def test_fires_and_stays_silent(spark: SparkSession, detection: Detection) -> No
         ("123456789012", "f", firing["peer_name"])
     ]
     row = found[0]
-    assert row["date"] == TODAY and row["surprise"] > 0.5 and row["subject"] == firing["thing"]
+    assert row["date"] == TODAY and row["surprise"] > 0.5
+    whole = "6|443|network|192.0.2.0/24" if firing == hour(**OUTSIDE) else firing["thing"]
+    assert row["subject"] == whole
     assert (row["peer_addr"], row["local_addr"], row["evidence"]) == ("10.0.9.9", "10.0.0.1", "c1")
     assert (row["baseline_from"], row["baseline_to"], row["baseline_days"]) == (known()["learned_from"], TODAY, 10)
     assert (row["events"], row["bytes_out"], row["first_time"]) == (1, 300, at("10:05"))
+
+
+def test_strangers_of_one_network_are_one(spark: SparkSession) -> None:
+    """By port, function and day; the first of them is shown, the others are counted."""
+    hours = [
+        hour(**OUTSIDE | {"peer_name": "192.0.2.99"}, first_time=at("11:00"), last_time=at("11:00")),
+        hour(**OUTSIDE),
+        hour(**OUTSIDE | {"peer_port": 22}),
+        hour(**OUTSIDE | {"peer_name": "198.51.100.1"}),
+        hour(**OUTSIDE | {"peer_name": "2001:db8:1::7"}),
+        hour(**OUTSIDE | {"peer_name": "2001:db8:1:2::8"}),
+        hour(**OUTSIDE | {"peer_kind": "network", "peer_name": "partner"}),
+    ]
+    found = {r["subject"]: r for r in found_by(spark, new_external_connection.DETECTION, hours, [known()])}
+    assert {subject: r["events"] for subject, r in found.items()} == {
+        "6|443|network|192.0.2.0/24": 2, "6|22|network|192.0.2.0/24": 1, "6|443|network|198.51.100.0/24": 1,
+        "6|443|network|2001:0db8:0001::/48": 2, "6|443|network|partner": 1,
+    }  # fmt: skip
+    both = found["6|443|network|192.0.2.0/24"]
+    assert (both["peer_name"], both["bytes_out"], both["last_time"]) == ("192.0.2.66", 600, at("11:00"))
+    assert both["summary"].endswith(" So were 1 more addresses of 192.0.2.0/24.")
 
 
 def test_candidates_are_one_observation(spark: SparkSession) -> None:

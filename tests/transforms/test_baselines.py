@@ -94,6 +94,12 @@ def test_a_day_of_hours(spark: SparkSession) -> None:
     ]
 
 
+OUTSIDE: Row = {"peer_kind": "address", "peer_name": "192.0.2.66", "peer_internal": False, "peer_port": 443}
+ROTATES = [OUTSIDE | {"peer_name": f"192.0.2.{n}"} for n in (1, 2, 3)]
+CALLS: Row = {"behaviour": "api call", "thing": "iam:CreateUser", "peer_internal": None}
+ABROAD: Row = OUTSIDE | {"peer_name": "198.51.100.1", "unseen_mass": 0.3}
+
+
 def test_verdicts(spark: SparkSession) -> None:
     """One account a case: what the function has met before, and what a new peer is called."""
     both = {"candidates": "f, g"}
@@ -114,6 +120,18 @@ def test_verdicts(spark: SparkSession) -> None:
         "normal for the other candidate": (
             [{}, {"function_name": "g", "peer_name": "payroll-01"}], [both, both | {"function_name": "g"}], "explained",
         ),
+        "never outside before": ([{}], [OUTSIDE], "novel"),
+        "static inside, all over the world": ([{}, ABROAD], [{}], "novel"),
+        "all over the world": ([{}, ABROAD], [OUTSIDE], "learning"),
+        "one of a service that rotates": ([{}, *ROTATES], [OUTSIDE], "explained"),
+        "a neighbour of two": ([{}, *ROTATES[:2]], [OUTSIDE], "novel"),
+        "a neighbour of flagged ones": ([{}, *[r | {"status": "flagged"} for r in ROTATES]], [OUTSIDE], "novel"),
+        "on another port than the service": ([{}, *ROTATES], [OUTSIDE | {"peer_port": 22}], "novel"),
+        "its first call, where others call": ([{}, CALLS | {"function_name": "g"}], [CALLS], "novel"),
+        "its first call, where none was recorded": ([{}], [CALLS], "learning"),
+        "its first call, recorded since yesterday": (
+            [{}, CALLS | {"function_name": "g", "learned_from": TODAY - DAY}], [CALLS], "learning",
+        ),
         "new for both": ([{}, {"function_name": "g"}], [both, both | {"function_name": "g"}], "novel"),
         "the other is young": ([{}, {"function_name": "g"} | young], [both, both | {"function_name": "g"}], "learning"),
         "flagged for one": (
@@ -122,7 +140,11 @@ def test_verdicts(spark: SparkSession) -> None:
         ),
     }  # fmt: skip
     baseline = [known(account_id=case, **b) for case, (before, _, _) in cases.items() for b in before]
-    hours = [hour(account_id=case, peer_name="payroll-01", **s) for case, (_, seen, _) in cases.items() for s in seen]
+    hours = [
+        hour(**{"account_id": case, "peer_name": "payroll-01"} | s)
+        for case, (_, seen, _) in cases.items()
+        for s in seen
+    ]
     sightings = daily_sightings(frame(spark, FUNCTION_ACTIVITY_HOURLY, hours))
     found = rows_of(judge(sightings, frame(spark, FUNCTION_BASELINES, baseline), Learning()))
     assert len(found) == len(hours)
@@ -150,17 +172,21 @@ def test_expected_peers_in_words(spark: SparkSession) -> None:
 
 def test_what_people_accept_becomes_normal(spark: SparkSession) -> None:
     flagged = [known(peer_name=name, status="flagged") for name in ("payroll-01", "mail-01")]
+    flagged += [known(**OUTSIDE | {"peer_port": port, "status": "flagged"}) for port in (443, 22)]
     before = frame(spark, FUNCTION_BASELINES, [known(), *flagged])
     judged = judge(daily_sightings(frame(spark, FUNCTION_ACTIVITY_HOURLY, [hour()])), before, Learning())
     about = {"account_id": ACCOUNT, "region": REGION, "function_name": "f", "thing": flagged[0]["thing"]}
-    accepted = frame(spark, columns(*[(name, "string", "") for name in about]), [about, about])
+    whole = about | {"thing": "6|443|network|192.0.2.0/24"}
+    accepted = frame(spark, columns(*[(name, "string", "") for name in about]), [about, about, whole])
     after = rows_of(FUNCTION_BASELINES.conform(next_baseline(before, judged, TODAY, Learning(), accepted)))
-    assert {r["peer_name"]: r["status"] for r in after} == {
-        "orders-db": "normal", "payroll-01": "normal", "mail-01": "flagged",
-    } and len(after) == 3  # fmt: skip
+    assert {(r["peer_name"], r["peer_port"]): r["status"] for r in after} == {
+        ("orders-db", 5432): "normal", ("payroll-01", 5432): "normal", ("mail-01", 5432): "flagged",
+        ("192.0.2.66", 443): "normal", ("192.0.2.66", 22): "flagged",
+    } and len(after) == 5  # fmt: skip
 
 
 SETTINGS = (3, 5, 0.2, 0.4)
+PEERS = [*"ABCDE", *(f"192.0.2.{n}" for n in range(1, 8)), "198.51.100.1", *"FG"]
 
 
 def life(rng: random.Random) -> list[tuple[date, list[Row], list[Row], list[Row], list[Row]]]:
@@ -169,14 +195,14 @@ def life(rng: random.Random) -> list[tuple[date, list[Row], list[Row], list[Row]
     """
     found = []
     baseline: list[Row] = []
-    habits = {name: rng.sample("ABCDE", rng.randrange(1, 4)) for name in "fgh"}
+    habits = {name: rng.sample(PEERS[:9], rng.randrange(1, 6)) for name in "fgh"}
     for n in range(12):
         day = TODAY + n * DAY
         sightings = {}
         for names in (["f"], ["g"], ["h"], ["f", "g"]):
             if rng.random() < 0.7:
                 wild = rng.random() < 0.3
-                for peer in rng.sample("ABCDEFGHIJ", 2) if wild else {rng.choice(habits[name]) for name in names}:
+                for peer in rng.sample(PEERS, 2) if wild else {rng.choice(habits[name]) for name in names}:
                     for name in names:
                         sightings[name, ", ".join(names), peer] = {
                             "function": name, "candidates": ", ".join(names), "peer": peer,
@@ -200,7 +226,7 @@ def test_thousands_of_days_against_the_oracle(spark: SparkSession) -> None:
             baselines += [_as_row(b, account, shift, TODAY) for b in before]
             wanted += [_as_row(b, account, shift, TODAY + DAY) for b in after]
             hours += [
-                hour(account_id=account, function_name=s["function"], candidates=s["candidates"], peer_name=s["peer"])
+                hour(account_id=account, function_name=s["function"], candidates=s["candidates"], **peer(s["peer"]))
                 for s in sightings
             ]
             verdicts += [(account, j["function"], j["candidates"], j["peer"], j["verdict"], j["ready"]) for j in judged]
@@ -218,9 +244,14 @@ def test_thousands_of_days_against_the_oracle(spark: SparkSession) -> None:
     assert {v[4] for v in verdicts} == {"explained", "flagged", "novel", "learning"} and len(wanted) > 5_000
 
 
+def peer(name: str) -> Row:
+    inside = not name[0].isdigit()
+    return {"peer_kind": "rds" if inside else "address", "peer_name": name, "peer_internal": inside}
+
+
 def _as_row(row: Row, account: str, shift: timedelta, as_of: date) -> Row:
     moved = {k: row[k] + shift for k in ("first_seen", "last_seen", "learned_from")}
     counts = ("days_seen", "status", "days_learned", "thing_days", "unseen_mass", "strangers_per_day")
     numbers = {k: row[k] for k in counts}
-    made = known(account_id=account, function_name=row["function"], peer_name=row["peer"], **moved, **numbers)
+    made = known(account_id=account, function_name=row["function"], **peer(row["peer"]), **moved, **numbers)
     return {name: (made | {"as_of_date": as_of})[name] for name in FUNCTION_BASELINES.schema.names}

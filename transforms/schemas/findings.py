@@ -30,9 +30,13 @@ FUNCTION_BASELINES = Table(
         ("status", "string", "normal, or flagged: it was new when the function was already well known"),
         ("learned_from", "date", "the function's first known day with behaviour of this sort"),
         ("days_learned", "bigint", "its days with any"),
-        ("thing_days", "bigint", "days_seen of all that is normal, together"),
-        ("unseen_mass", "double", "Good-Turing: the probability that a thing-day is with one never seen before"),
-        ("strangers_per_day", "double", "so many things never seen before are to be expected on an active day"),
+        ("thing_days", "bigint", "days_seen of all that is normal on its side (inside or outside), together"),
+        (
+            "unseen_mass",
+            "double",
+            "Good-Turing, of its side: the chance that a thing-day is with one never seen",
+        ),
+        ("strangers_per_day", "double", "so many never seen are to be expected on an active day, on its side"),
     ),
 )
 
@@ -61,7 +65,11 @@ NOVELTIES = Table(
         ("expected", "string", "what of the same sort is normal, in words"),
         ("expected_things", "bigint", "how many they are"),
         ("unseen_mass", "double", "how ready the function is for strangers, 0 to 1"),
-        ("surprise", "double", "-log10 of the probability of a stranger: (singletons + 1) ÷ (thing_days + 2)"),
+        (
+            "surprise",
+            "double",
+            "-log10 of the chance of a stranger: (singletons + 1) ÷ (thing_days, or days, + 2)",
+        ),
         ("baseline_from", "date", "learned from"),
         ("baseline_days", "bigint", "days with activity in it"),
         ("date", "date", "day (UTC)"),
