@@ -7,6 +7,7 @@ from detections import (
     control_plane_change,
     duration_outlier,
     error_outlier,
+    function_silent,
     invocation_spike,
     loss_of_sight,
     new_external_connection,
@@ -33,4 +34,5 @@ ALL: tuple[Detection, ...] = (
     concurrency_outlier.DETECTION,
     control_plane_change.DETECTION,
     loss_of_sight.DETECTION,
+    function_silent.DETECTION,
 )

@@ -16,10 +16,10 @@ def detect(
     days: Sequence[date],
     function_metrics_hourly: DataFrame,
     *,
-    min_rise_seconds: float = 60,
-    min_mean_rise_seconds: float = 0.5,
+    min_rise_seconds: float = 20,
+    min_mean_rise_seconds: float = 0.2,
     min_ratio: float = 2.5,
-    min_surprise: float = 4,
+    min_surprise: float = 2.5,
     min_history_days: float = 7,
     usd_per_gb_second: float = PRICES["usd_per_gb_second"],
     memory_mb: float = PRICES["memory_mb"],
@@ -31,7 +31,9 @@ def detect(
 
     100 invocations an hour that take 0.5 s for 36 days, and 2.5 s for 12 hours → a mean of 2.5 s, usually 0.5 s.
     """
-    limits = Limits(5.0, min_rise_seconds, min_ratio, min_surprise, min_history_days, spans=(6, 24, 48), around=12)
+    limits = Limits(
+        5.0, min_rise_seconds, min_ratio, min_surprise, min_history_days, min_mean_rise_seconds, (6, 24, 48), 12
+    )
     found = unusual(function_metrics_hourly, FUNCTION, days, F.col("duration_seconds"), limits, "invocations")
     of_all = {"all_seconds": F.col("observed"), "all_usual": F.col("usual")}
     means = {"observed": F.col("observed") / F.col("weight"), "usual": F.col("usual") / F.col("weight")}
@@ -45,8 +47,7 @@ def detect(
         cost(F.lit(0.0), more, 0.0, usd_per_gb_second, memory_mb),
     )  # fmt: skip
     expected = F.concat(F.lit("about "), decimal(F.col("usual")), seconds, F.lit(" on average"))
-    wanted = F.col("observed") - F.col("usual") >= min_mean_rise_seconds
-    return of_function(told(slow.where(wanted), summary, expected), "duration")
+    return of_function(told(slow, summary, expected), "duration")
 
 
 DETECTION = Detection(
@@ -74,10 +75,10 @@ DETECTION = Detection(
     ),
     detect=detect,
     parameters={
-        "min_rise_seconds": 60,
-        "min_mean_rise_seconds": 0.5,
+        "min_rise_seconds": 20,
+        "min_mean_rise_seconds": 0.2,
         "min_ratio": 2.5,
-        "min_surprise": 4,
+        "min_surprise": 2.5,
         "min_history_days": 7,
         "usd_per_gb_second": PRICES["usd_per_gb_second"],
         "memory_mb": PRICES["memory_mb"],

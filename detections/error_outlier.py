@@ -16,20 +16,20 @@ def detect(
     days: Sequence[date],
     function_metrics_hourly: DataFrame,
     *,
-    min_rise: float = 5,
-    min_share: float = 0.2,
+    min_rise: float = 3,
+    min_share: float = 0.4,
     min_ratio: float = 3,
-    min_surprise: float = 4,
+    min_surprise: float = 2,
     min_history_days: float = 7,
 ) -> DataFrame:
-    """Observations of functions of whose invocations at least the part `min_share` failed, in an hour or in six hours.
+    """Observations of functions of whose invocations `min_share` more than usual failed, in an hour or in six hours.
 
     At least `min_rise` more errors, and `min_ratio` times as many, as so many invocations usually have; more than in
     any hour of the history.
 
     1 of 100 an hour fails for 36 days, and 70 of 100 in one hour → observed 70, usual 1.
     """
-    limits = Limits(1.0, min_rise, min_ratio, min_surprise, min_history_days, spans=(1, 6), around=12)
+    limits = Limits(1.0, min_rise, min_ratio, min_surprise, min_history_days, min_share, (1, 6), 12)
     found = unusual(function_metrics_hourly, FUNCTION, days, F.col("errors"), limits, "invocations")
     share = F.col("observed") / F.col("weight")
     summary = F.concat(
@@ -38,7 +38,7 @@ def detect(
         whole(F.col("usual")), F.lit(" usually fail."), record(whole(F.col("highest"))),
     )  # fmt: skip
     expected = F.concat(F.lit("about "), whole(F.col("usual")), F.lit(" errors"))
-    return of_function(told(found.where(share >= min_share), summary, expected), "errors")
+    return of_function(told(found, summary, expected), "errors")
 
 
 DETECTION = Detection(
@@ -67,5 +67,5 @@ DETECTION = Detection(
         "Read the function's own log (`functions`) of that hour: odd input from outside is somebody who tries doors.",
     ),
     detect=detect,
-    parameters={"min_rise": 5, "min_share": 0.2, "min_ratio": 3, "min_surprise": 4, "min_history_days": 7},
+    parameters={"min_rise": 3, "min_share": 0.4, "min_ratio": 3, "min_surprise": 2, "min_history_days": 7},
 )

@@ -18,7 +18,7 @@ def detect(
     *,
     min_rise: float = 30,
     min_ratio: float = 2.5,
-    min_surprise: float = 4,
+    min_surprise: float = 3,
     min_history_days: float = 7,
     usd_per_million_requests: float = PRICES["usd_per_million_requests"],
     usd_per_gb_second: float = PRICES["usd_per_gb_second"],
@@ -81,5 +81,5 @@ DETECTION = Detection(
         "If nobody knows, limit the function (`functions`) to its usual concurrency, and watch throttles and errors.",
     ),
     detect=detect,
-    parameters={"min_rise": 30, "min_ratio": 2.5, "min_surprise": 4, "min_history_days": 7, **PRICES},
+    parameters={"min_rise": 30, "min_ratio": 2.5, "min_surprise": 3, "min_history_days": 7, **PRICES},
 )

@@ -21,8 +21,8 @@ FUNCTION = (*SCOPE, "function_name")
 _HOUR = 3_600
 _DAY = HOURS * _HOUR
 _TYPES: dict[Any, tuple[str, pa.DataType]] = {"float": ("double", pa.float64()), "int": ("bigint", pa.int64())}
-_MEASURES = {field.name: _TYPES[field.type] for field in fields(Excess)}
-_TIMES = ("first", "peak", "since", "begin", "end")
+_TIMES = ("first", "peak", "since", "begin", "end", "last")
+"""Fields of findings that count hours."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,7 @@ def unusual(
     def work(grid: Grid, judged: list[int]) -> list[Excess]:
         return excesses(grid.values, grid.weights, grid.exists, judged, limits)
 
-    found = by_series(chosen, hours, key, days, work, _MEASURES, weight)
-    moments = {name: F.timestamp_seconds(name) for name in _TIMES}
-    return found.withColumns({**moments, "date": F.date_add(F.lit(date(1970, 1, 1)), F.col("day").cast("int"))})
+    return by_series(chosen, hours, key, days, work, Excess, weight)
 
 
 def by_series(
@@ -75,14 +73,14 @@ def by_series(
     key: Sequence[str],
     days: Sequence[date],
     work: Work,
-    measures: dict[str, tuple[str, pa.DataType]],
+    finding: type[Any],
     weight: str | None = None,
 ) -> DataFrame:
-    """What `work` finds in each series of `chosen` (key, hour, date, value and `weight`), in columns key and measures.
+    """What `work` finds in each series of `chosen` (key, hour, date, value and `weight`): the key, the fields, `date`.
 
-    The hours of `everything` are those that are known. Fields that count hours of the grid come as seconds since 1970,
-    `day` as days.
+    The hours of `everything` are those that are known. Fields of the class `finding` that count hours come as times.
     """
+    measures = {field.name: _TYPES[field.type] for field in fields(finding)}
     near = is_one_of(F.col("date"), {day - timedelta(days=n) for day in days for n in range(HISTORY_DAYS + 1)})
     second = F.unix_timestamp("hour").alias("second")
     own = chosen.where(near).select(
@@ -95,7 +93,9 @@ def by_series(
     schema = ", ".join([*(f"`{c}` {types[c]}" for c in key), *(f"`{n}` {kind}" for n, (kind, _) in measures.items())])
     numbers = np.array(sorted((day - date(1970, 1, 1)).days for day in days))
     ready = filled.select(*key, "second", "value", "weight", "exists")
-    return ready.groupBy(*key).applyInArrow(_worker(key, numbers, work, measures, weight is not None), schema)
+    found = ready.groupBy(*key).applyInArrow(_worker(key, numbers, work, measures, weight is not None), schema)
+    moments = {name: F.timestamp_seconds(name) for name in _TIMES if name in measures}
+    return found.withColumns({**moments, "date": F.date_add(F.lit(date(1970, 1, 1)), F.col("day").cast("int"))})
 
 
 def _worker(

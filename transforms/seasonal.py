@@ -46,9 +46,11 @@ class Limits:
     """at least so much more than usual, over the span"""
     min_ratio: float = 2.5
     """and so many times the usual"""
-    min_surprise: float = 4.0
+    min_surprise: float = 3.0
     """and -log10 of the probability that a day has such an excess by chance"""
     min_history_days: float = 7
+    min_mean_rise: float = 0.0
+    """and so much more per weight (of an invocation, where the mean is judged)"""
     spans: tuple[int, ...] = (1, 6, 24, 48)
     """hours that are judged together"""
     around: int = 3
@@ -196,7 +198,8 @@ def _of_span(history: _History, span: int, limits: Limits) -> Excess | None:
         return None
     usual = blocks(np.stack([history.usual_of(row) for row in rows]) * weights, span)[-1]
     excess = np.log((observed + grain) / (usual + grain))
-    told &= (observed - usual >= limits.min_rise) & (excess >= np.log(limits.min_ratio))
+    least = np.maximum(limits.min_rise, limits.min_mean_rise * weight)
+    told &= (observed - usual >= least) & (excess >= np.log(limits.min_ratio))
     if not told.any():
         return None
     own = blocks(history.usual()[:until] * history.weights[:until], span)

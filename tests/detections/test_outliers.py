@@ -7,11 +7,18 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from detections import concurrency_outlier, duration_outlier, error_outlier, invocation_spike, throttle_outlier
+from detections import (
+    concurrency_outlier,
+    duration_outlier,
+    error_outlier,
+    function_silent,
+    invocation_spike,
+    throttle_outlier,
+)
 from detections.detection import Detection
 from tests.rows import ACCOUNT, MONDAY, REGION, Row, at, frame, rows_of
 from tests.transforms.test_baselines import TODAY
-from transforms.schemas import FUNCTION_METRICS_HOURLY, OBSERVATIONS
+from transforms.schemas import FUNCTION_CHANGES, FUNCTION_METRICS_HOURLY, OBSERVATIONS
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SINCE = MONDAY - 36 * DAY
@@ -134,7 +141,7 @@ def test_throttles(spark: SparkSession) -> None:
 def test_durations(spark: SparkSession) -> None:
     rows = changed(hourly(), "6:00", 12, duration_seconds=250.0)
     rows += changed(hourly("busier"), "6:00", 12, invocations=500.0, duration_seconds=250.0)
-    rows += changed(hourly("quick", duration_seconds=5.0), "6:00", 12, duration_seconds=25.0)
+    rows += changed(hourly("quick", duration_seconds=5.0), "6:00", 12, duration_seconds=15.0)
     rows += changed(hourly("one hour"), "6:00", 1, duration_seconds=150.0)
     found = found_by(spark, duration_outlier.DETECTION, rows)
     assert set(found) == {("f", TODAY)}
@@ -155,4 +162,31 @@ def test_at_once(spark: SparkSession) -> None:
     assert found["f", TODAY]["summary"] == (
         "60 of f ran at once in the hour from 2026-01-05 05:00, 30 times the usual 2. That is a record: at most 2 in "
         "an hour in the 36 days before."
+    )
+
+
+def test_silence(spark: SparkSession) -> None:
+    """From the second day on; not of the deleted, the nightly on its first day, the young, nor where nobody looked."""
+    rows = hourly("other")
+    for name in ("f", "deleted", "refused"):
+        rows += hourly(name, end=at("4T0:00"))
+    nightly = [r for r in hourly("nightly") if r["hour"].hour == 3]
+    rows += [r for r in nightly if r["hour"] < at("0:00")]
+    rows += hourly("young", MONDAY - 6 * DAY, at("4T0:00"))
+    rows += [r | {"account_id": "alone"} for r in hourly(end=at("4T0:00"))]
+    changes = [
+        {"function_name": name, "account_id": ACCOUNT, "region": REGION, "change": "deleted", "error_code": error,
+         "event_time": at("4T0:10"), "date": at("4T0:10").date()}
+        for name, error in (("deleted", None), ("refused", "AccessDenied"))
+    ]  # fmt: skip
+    days = (TODAY - DAY, TODAY)
+    metrics, changes_table = frame(spark, FUNCTION_METRICS_HOURLY, rows), frame(spark, FUNCTION_CHANGES, changes)
+    found = rows_of(OBSERVATIONS.filled(function_silent.detect(days, metrics, changes_table)))
+    assert {(r["functions"], r["date"]) for r in found} == {(name, day) for name in ("f", "refused") for day in days}
+    row = next(r for r in found if r["functions"] == "f" and r["date"] == TODAY)
+    assert (row["observed"], row["usual"], row["events"], row["evidence"]) == (48, 1, 24, "2026-01-03 23:00")
+    assert (row["first_time"], row["last_time"]) == (at("0:00"), at("6T0:00"))
+    assert row["summary"] == (
+        "f has not run for 48 hours (last in the hour from 2026-01-03 23:00), while other functions of the account "
+        "did. On the 35 days before on which it ran it had not missed an hour."
     )
