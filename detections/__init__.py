@@ -16,6 +16,7 @@ from detections import (
     scan,
     threat_list,
     throttle_outlier,
+    volume_outlier,
 )
 from detections.detection import Detection
 
@@ -35,4 +36,5 @@ ALL: tuple[Detection, ...] = (
     control_plane_change.DETECTION,
     loss_of_sight.DETECTION,
     function_silent.DETECTION,
+    volume_outlier.DETECTION,
 )

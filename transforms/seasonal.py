@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import erfc, log10, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ _FEWEST = 3
 """Hours, that a median is taken of."""
 _RECORD = 1.2
 """A record is more than so many times the highest before."""
+_RAMP_DAYS, _FEWEST_RAMP_DAYS = 28, 10
 _FEW_LARGEST = 5
 _TAIL_PRIOR, _PRIOR_WEIGHT, _TAIL_FLOOR = 0.25, 2.0, 0.1
 """How fast the tail falls where the history says little: by e for each 25 % more; and never faster than each 10 %."""
@@ -55,6 +57,8 @@ class Limits:
     """hours that are judged together"""
     around: int = 3
     """a record is one against so many hours of the day before and after, too; 12: the whole day"""
+    ramp: float = 0.0
+    """also told: days that grow until they are so many times the first ones; 0: not looked for"""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Excess:
     day: int
     """row of the table"""
     span: int
-    """hours"""
+    """hours; of a ramp, those from its first known day to this one"""
     first: int
     """its first hour, counted from the table's first"""
     observed: float
@@ -111,8 +115,8 @@ def excesses(
         if history.days < limits.min_history_days:
             continue
         best: Excess | None = None
-        for span in limits.spans:
-            one = _of_span(history, span, limits)
+        tried = [_of_span(history, span, limits) for span in limits.spans]
+        for one in [*tried, _ramp(history, limits) if limits.ramp else None]:
             if one and (best is None or one.surprise > best.surprise):
                 best = one
         if best is not None:
@@ -231,6 +235,48 @@ def _of_span(history: _History, span: int, limits: Limits) -> Excess | None:
         begin=int(within[0]),
         end=int(within[-1]) + min(span, HOURS),
         hours=len(within) * min(span, HOURS),
+    )
+
+
+def _ramp(history: _History, limits: Limits) -> Excess | None:
+    """The days have grown and grown: Mann and Kendall's test of the last four weeks, where the day is a record."""
+    daily = blocks(history.values, HOURS)[:, 0]
+    day = history.day
+    places = np.flatnonzero(~np.isnan(daily))
+    places = places[places > day - _RAMP_DAYS]
+    if len(places) < _FEWEST_RAMP_DAYS or places[-1] != day:
+        return None
+    sums = daily[places]
+    begun, now = float(np.median(sums[:_FEWEST])), float(np.median(sums[-_FEWEST:]))
+    grown = (now + limits.grain) / (begun + limits.grain)
+    if grown < limits.ramp or sums[-1] - begun < limits.min_rise or sums[-1] < np.nanmax(daily[:day]):
+        return None
+    pairs = np.sign(sums[None] - sums[:, None])[np.triu_indices(len(sums), 1)].sum()
+    count = len(sums)
+    z = (pairs - 1) / sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    chance = erfc(z / sqrt(2)) / 2
+    # It is looked for on every day, and neighbouring days are alike: half of what the test says.
+    surprise = round(min(MOST_SURPRISE, -log10(max(chance, 1e-300)) / 2), 3)
+    if surprise < limits.min_surprise:
+        return None
+    start = (history.first + day) * HOURS
+    known = history.values[day]
+    last = int(np.flatnonzero(~np.isnan(known))[-1])
+    return Excess(
+        day=history.first + day,
+        span=int(day - places[0]) * HOURS,
+        first=start,
+        observed=float(sums[-1]),
+        weight=float(np.nansum(history.weights[day])),
+        usual=begun,
+        highest=float(np.nanmax(daily[:day])),
+        surprise=surprise,
+        peak=start + int(np.nanargmax(known)),
+        since=history.since,
+        days=history.days,
+        begin=start,
+        end=start + last + 1,
+        hours=int((~np.isnan(known)).sum()),
     )
 
 
