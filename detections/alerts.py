@@ -10,7 +10,9 @@ from pyspark.sql import functions as F
 from detections.detection import Detection
 from detections.triage import SEVERITIES, alert_id, severity_rank
 
-_KEY = ("detection_id", "account_id", "region", "functions", "subject")
+KEY = ("detection_id", "account_id", "region", "functions", "subject")
+"""What makes observations of several days the same finding."""
+
 _FIRST = (
     "date", "summary", "expected", "peer_kind", "peer_name", "peer_internal", "peer_port", "protocol", "peer_addr",
     "local_addr", "principal", "observed", "usual", "evidence_table", "evidence", "baseline_from", "baseline_to",
@@ -31,13 +33,13 @@ def alerts(
     Seen on 3 and 5 January, looked until 20 January, closing after 7 days → one alert, opened on the 3rd,
     updated on the 5th, closed at the end of the 12th; seen again on the 13th: another alert.
     """
-    days = Window.partitionBy(*_KEY).orderBy("date")
+    days = Window.partitionBy(*KEY).orderBy("date")
     gap = F.date_diff(F.col("date"), F.lag("date").over(days))
     islands = observations.withColumn("starts", (gap.isNull() | (gap > close_after_days)).cast("int")).withColumn(
         "island", F.sum("starts").over(days)
     )
     merged = (
-        islands.groupBy(*_KEY, "island")
+        islands.groupBy(*KEY, "island")
         .agg(
             F.min_by(F.struct(*_FIRST), "date").alias("first"),
             F.max(severity_rank(F.col("severity"))).alias("rank"),
@@ -57,7 +59,7 @@ def alerts(
     closed = F.coalesce(closes <= F.col("seen_until"), F.lit(False))
     return merged.withColumns(
         {
-            "alert_id": alert_id(*[F.col(c) for c in (*_KEY, "date")]),
+            "alert_id": alert_id(*[F.col(c) for c in (*KEY, "date")]),
             "title": _of_detection(detections, "title"),
             "severity": F.element_at(F.array(*[F.lit(name) for name in SEVERITIES]), F.col("rank").cast("int")),
             "technique": _of_detection(detections, "technique"),

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 import detections
-from jobs import conditions
+from jobs import alert_evidence, conditions
 from jobs.errors import LeaseholdError
+from jobs.recompute import EQUAL, recompute
 from jobs.show import SEVERITY_STYLES, Row, as_json, days, facts, safe, table
 from jobs.storage import Lake
 from transforms.behaviours import label
-from transforms.schemas import ALERTS, FLOW_LOGS, FUNCTION_BASELINES, FUNCTION_FLOWS
+from transforms.schemas import ALERTS, FUNCTION_BASELINES
 
 _SHOWN = 20
-"""Rows of evidence on a screen; the tables have them all."""
+"""Rows of a baseline on a screen; the table has them all."""
 
 
 def alerts(lake: Lake, console: Console, status: str | None, function: str | None, json: bool) -> None:
@@ -51,11 +50,15 @@ def alert_table(rows: list[Row]) -> Table:
     return made
 
 
-def explain(lake: Lake, console: Console, prefix: str) -> None:
-    """One alert with its baseline, its evidence and what to do."""
+def explain(lake: Lake, console: Console, prefix: str, again: bool = False) -> bool:
+    """One alert with its baseline, its evidence and what to do.
+
+    Computed `again`: whether it is the same; returns False if it is not, or if that cannot be told.
+    """
     alert = find_alert(lake, prefix)
-    detection = next(d for d in detections.ALL if d.id == alert["detection_id"])
-    console.print(Text(f"{alert['title']} · {alert['severity']} · {alert['status']}", style="bold"))
+    detection = next((d for d in detections.ALL if d.id == alert["detection_id"]), None)
+    title = alert["title"] or alert["detection_id"]
+    console.print(Text(f"{title} · {alert['severity']} · {alert['status']}", style="bold"))
     console.print(Text(safe(alert["summary"])))
     console.print()
     facts(
@@ -69,17 +72,22 @@ def explain(lake: Lake, console: Console, prefix: str) -> None:
             ("closed", alert["closed_at"]),
             ("seen", _seen(alert)),
             ("baseline", f"{days(alert['baseline_from'], alert['baseline_to'])}, {alert['baseline_days']} active days"),
+            ("expected", alert["expected"]),
+            *_numbers(alert),
             ("verdict", f"{alert['verdict']} (by {alert['verdict_by']})" if alert["verdict"] else None),
-            ("technique", f"{alert['technique']} (ATT&CK v{alert['attack_version']})"),
+            ("technique", f"{alert['technique']} (ATT&CK v{alert['attack_version']})" if alert["technique"] else None),
         ],
     )  # fmt: skip
-    console.print(_baseline_table(lake, alert))
-    if alert["evidence_table"] == FUNCTION_FLOWS.name:
-        evidence = _evidence(lake, alert)
-        console.print(_evidence_table(evidence))
-        console.print(_record_table(lake, evidence[0]) if evidence else "")
-    elif alert["evidence"]:
-        facts(console, [("evidence", f"{alert['evidence']} in {alert['evidence_table']}")])
+    if again:
+        said = recompute(lake, alert)
+        facts(console, [("computed again", line) for line in said])
+        return said == [EQUAL]
+    if alert["baseline_to"]:
+        console.print(_baseline_table(lake, alert))
+    for shown in alert_evidence.tables(lake, alert):
+        console.print(shown)
+    if detection is None:
+        return True
     for title, lines in (
         ("What to do", [f"{n}. {step}" for n, step in enumerate(detection.runbook, 1)]),
         ("How it can be a false alarm", [f"- {line}" for line in detection.false_positives]),
@@ -88,6 +96,7 @@ def explain(lake: Lake, console: Console, prefix: str) -> None:
         console.print(Text(f"\n{title}", style="bold"))
         for line in lines:
             console.print(Text(line))
+    return True
 
 
 def find_alert(lake: Lake, prefix: str) -> Row:
@@ -112,6 +121,14 @@ def _seen(alert: Row) -> str:
     if alert["bytes_out"] is None:
         return said
     return f"{said}, {alert['bytes_out']:,} bytes sent, {alert['bytes_in'] or 0:,} received"
+
+
+def _numbers(alert: Row) -> list[tuple[str, str]]:
+    """What was counted or measured, and what is usual, where these are numbers."""
+    if alert["observed"] is None:
+        return []
+    usual = f", usually {alert['usual']:g}" if alert["usual"] is not None else ""
+    return [("observed", f"{alert['observed']:g}{usual}")]
 
 
 def _names(alert: Row) -> list[str]:
@@ -147,78 +164,3 @@ def _baseline_table(lake: Lake, alert: Row) -> Table:
         for r in rows
     ]
     return table("What was normal when it opened", columns, cells)
-
-
-def _evidence(lake: Lake, alert: Row) -> list[Row]:
-    first, last = alert["opened_at"], alert["updated_at"]
-    on = conditions.on_dates(
-        "date", {first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1)}
-    )
-    same = F.lit(True)
-    for column in ("peer_kind", "peer_name", "peer_port", "protocol"):
-        same = same & F.col(column).eqNullSafe(F.lit(alert[column]))
-    rows: list[Row] = (
-        lake.read(FUNCTION_FLOWS)
-        .where(on)
-        .where(same & (F.col("plausible") == F.lit(alert["functions"])))
-        .where(F.col("function_name") == F.lit(_names(alert)[0]))
-        .orderBy("window_start", "conversation_id")
-        .limit(_SHOWN)
-        .toArrow()
-        .to_pylist()
-    )
-    return rows
-
-
-def _evidence_table(rows: list[Row]) -> Table:
-    columns = ("conversation_id", "start", "from", "to", "sent", "received", "attribution", "probability")
-    cells = [
-        (
-            r["conversation_id"],
-            r["start_time"],
-            f"{r['local_addr']}:{r['local_port']}",
-            f"{r['peer_addr']}:{r['peer_port']}",
-            r["bytes_out"],
-            r["bytes_in"],
-            "rejected" if r["rejected"] else r["attribution"],
-            f"{r['probability']:.2f}",
-        )
-        for r in rows
-    ]
-    return table("The conversations (function_flows)", columns, cells)
-
-
-def _record_table(lake: Lake, flow: Row) -> Table:
-    """The flow-log records of one conversation, with where they stand."""
-    local, peer = flow["local_addr"], flow["peer_addr"]
-    begin, end = flow["start_time"], flow["end_time"]
-    ports = {flow["local_port"], flow["peer_port"]}
-    rows = (
-        lake.read(FLOW_LOGS)
-        .where(conditions.on_dates("date", {begin.date(), end.date()}))
-        .where(
-            (F.col("interface_id") == F.lit(flow["interface_id"]))
-            & F.col("src_port").isin(*ports)
-            & F.col("dst_port").isin(*ports)
-        )
-        .where(F.col("src_addr").isin(local, peer) | F.col("dst_addr").isin(local, peer))
-        .where((F.col("start_time") >= F.lit(begin)) & (F.col("start_time") <= F.lit(end)))
-        .orderBy("start_time", "source_file", "source_line")
-        .limit(_SHOWN)
-        .toArrow()
-        .to_pylist()
-    )
-    columns = ("start", "source", "destination", "bytes", "action", "raw file", "line")
-    cells = [
-        (
-            r["start_time"],
-            f"{r['src_addr']}:{r['src_port']}",
-            f"{r['dst_addr']}:{r['dst_port']}",
-            r["bytes"],
-            r["action"],
-            r["source_file"],
-            r["source_line"],
-        )
-        for r in rows
-    ]
-    return table("The flow-log records of the first one", columns, cells)

@@ -236,12 +236,18 @@ def doctor(
 @app.command()
 def explain(
     alert: AlertId,
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="Compute it again from the tables as they were: is it the same, to the bit?"),
+    ] = False,
     config: Config = None,
     lake: LakeFolder = None,
 ) -> None:
     """Everything about one alert: what was expected, what was seen, the evidence, what to do."""
     with opened(settings_of(config, lake)) as there:
-        answers.explain(there, Console(), alert)
+        same = answers.explain(there, Console(), alert, recompute)
+    if not same:
+        raise typer.Exit(1)
 
 
 app.command()(decision_commands.verdict)

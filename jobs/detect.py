@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
@@ -14,7 +14,7 @@ from conf.settings import Settings, Tuning
 from detections import triage
 from detections.alerts import alerts
 from detections.detection import Detection
-from jobs import conditions, hours, threats
+from jobs import conditions, hours, judgements, threats
 from jobs.baseline import learning_of
 from jobs.errors import LeaseholdError
 from jobs.progress import Progress, quiet
@@ -40,7 +40,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     """Run every detection over the days of the window and the reopened ones, then bring the alerts up to date."""
     reopened = hours.reopened(lake, "detect")
     days = sorted({hour.date() for hour in (*reopened, *hours.of_window(lake, window))})
-    tunings = _tunings(settings)
+    parameters = _parameters(settings)
     threats.refresh(lake, settings)
     if days:
         on_days = conditions.on_dates("date", days)
@@ -51,9 +51,11 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
         progress(1, 3)
         found = []
         for alike in _reading_the_same(detections.ALL):
-            parts = [_observations(lake, detection, tunings[detection.id], days) for detection in alike]
+            parts = [observations(lake, detection, parameters[detection.id], days) for detection in alike]
             found.append(functools.reduce(DataFrame.unionByName, parts))
-        lake.replace(OBSERVATIONS, on_days, lake.staged(OBSERVATIONS, *found))
+        staged = lake.staged(OBSERVATIONS, *found)
+        judgements.record(lake, days, parameters)
+        lake.replace(OBSERVATIONS, on_days, staged)
     progress(2, 3)
 
     raise_alerts(lake, settings)
@@ -78,8 +80,11 @@ def raise_alerts(lake: Lake, settings: Settings) -> None:
     lake.overwrite(ALERTS, triage.decided(told, lake.read(DECISIONS), seen_until))
 
 
-def _tunings(settings: Settings) -> dict[str, Tuning]:
-    """Of each detection; raises LeaseholdError for one that is none, or a parameter that it lacks."""
+def _parameters(settings: Settings) -> dict[str, dict[str, float]]:
+    """Of each detection, the defaults with what the settings say.
+
+    Raises LeaseholdError for a detection that is none, or a parameter that it lacks.
+    """
     known = {detection.id: detection for detection in detections.ALL}
     for tuning in settings.detections:
         if tuning.detection_id not in known:
@@ -89,7 +94,7 @@ def _tunings(settings: Settings) -> dict[str, Tuning]:
             has = ", ".join(known[tuning.detection_id].parameters) or "none"
             raise LeaseholdError(f"settings: {tuning.detection_id} has no {', '.join(lacking)}; it has: {has}")
     tuned = {tuning.detection_id: tuning for tuning in settings.detections}
-    return {name: tuned.get(name, Tuning(name)) for name in known}
+    return {name: {**known[name].parameters, **tuned.get(name, Tuning(name)).parameters} for name in known}
 
 
 def _reading_the_same(all_of_them: Iterable[Detection]) -> list[list[Detection]]:
@@ -100,19 +105,27 @@ def _reading_the_same(all_of_them: Iterable[Detection]) -> list[list[Detection]]
     return list(groups.values())
 
 
-def _observations(lake: Lake, detection: Detection, tuning: Tuning, days: list[date]) -> DataFrame:
-    """What one detection finds, as `observations`."""
+def observations(
+    lake: Lake,
+    detection: Detection,
+    parameters: Mapping[str, float],
+    days: list[date],
+    versions: Mapping[str, int] | None = None,
+) -> DataFrame:
+    """What one detection finds, as `observations`; in the tables as they are, or as they were at these versions."""
     since = days[0] - timedelta(days=detection.history_days)
-    frames = {name: _since(lake, _TABLES[name], since, days[-1]) for name in detection.tables}
-    found = detection.detect(days, **frames, **{**detection.parameters, **tuning.parameters})
+    frames = {
+        name: _since(lake, _TABLES[name], since, days[-1], (versions or {}).get(name)) for name in detection.tables
+    }
+    found = detection.detect(days, **frames, **parameters)
     severity = F.coalesce("severity", F.lit(detection.severity)) if "severity" in found.columns else detection.severity
     named = found.withColumns({"detection_id": F.lit(detection.id), "severity": F.lit(severity)})
     return OBSERVATIONS.filled(named)
 
 
-def _since(lake: Lake, table: Table, first: date, last: date) -> DataFrame:
+def _since(lake: Lake, table: Table, first: date, last: date, version: int | None) -> DataFrame:
     """The table's rows of these days; all of a table that has no days."""
-    frame, day = lake.read(table), table.partition_by
+    frame, day = lake.read(table, version), table.partition_by
     if day not in ("date", "as_of_date"):
         return frame
     return frame.where(f"{day} >= DATE '{first}' AND {day} <= DATE '{last}'")

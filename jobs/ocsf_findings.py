@@ -6,11 +6,10 @@ import ipaddress
 import math
 import re
 from datetime import UTC, date, datetime
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
 from typing import Any
 
 import detections
+from jobs.judgements import release
 from jobs.show import Row, moment
 
 VERSIONS = ("1.6.0", "1.8.0")
@@ -90,18 +89,11 @@ def _activity(alert: Row) -> int:
 
 
 def _metadata(version: str, alert: Row) -> Row:
-    product = {"name": "Leasehold", "uid": "leasehold", "vendor_name": "Leasehold", "version": _release()}
+    product = {"name": "Leasehold", "uid": "leasehold", "vendor_name": "Leasehold", "version": release()}
     # With the profile `incident` comes verdict_id, with `cloud` the object cloud.
     return _known(
         version=version, profiles=["cloud", "incident"], product=product, tenant_uid=_named(alert["account_id"])
     )
-
-
-def _release() -> str:
-    try:
-        return version_of("leasehold")
-    except PackageNotFoundError:  # imported from a .zip on a cluster
-        return "unknown"
 
 
 def _finding_info(alert: Row, changed: datetime | None) -> Row:
@@ -112,7 +104,7 @@ def _finding_info(alert: Row, changed: datetime | None) -> Row:
         type="Behavioral" if is_behavioural else "Rule",
         uid=alert["detection_id"],
         name=alert["title"] or alert["detection_id"],
-        version=_release(),
+        version=release(),
     )
     return _known(
         uid=alert["alert_id"],

@@ -90,9 +90,30 @@ class Lake:
             configuration=dict(_PROPERTIES),
         )
 
-    def read(self, table: Table) -> DataFrame:
-        """The whole table; filter on its partition column to read less."""
-        return self.spark.read.format("delta").load(self.path(table))
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """The whole table, now or as it was at a version; filter on its partition column to read less."""
+        reader = self.spark.read.format("delta")
+        return (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table))
+
+    def version(self, table: Table) -> int:
+        """The table's version: the number of its last commit."""
+        path = self.path(table)
+        return _version(path) if is_remote(path) else int(deltalake.DeltaTable(path).version())
+
+    def has_version(self, table: Table, version: int, first: date, last: date) -> bool:
+        """Can the rows of these days (all of a table without days) still be read as they were at a version?
+
+        After VACUUM files are gone, after the log's retention (30 days by default) the commits.
+        """
+        path = self.path(table)
+        try:
+            then = _files(_patiently(deltalake.DeltaTable, path, version=version), table.partition_by)
+        except deltalake.exceptions.DeltaError:
+            return False
+        needed = {f"{path}/{name}" for name, (day, _) in then.items() if day is None or first <= day <= last}
+        if is_remote(path):
+            return needed <= {found.uri for found in below(f"{path}/")}
+        return all(Path(name).exists() for name in needed)
 
     def frame(self, table: Table, rows: list[dict[str, Any]]) -> DataFrame:
         """Rows of Python as a frame of the table's columns; a missing key is NULL."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import deltalake
 import pyarrow as pa
 
-from transforms.schemas import ALL, INGESTED_FILES, QUALITY_GATES, QUALITY_RESULTS, RUNS
+from transforms.schemas import ALL, INGESTED_FILES, JUDGEMENTS, QUALITY_GATES, QUALITY_RESULTS, RUNS
 from transforms.schemas.table import Table
 
 _WALL_CLOCK = {"run_id", "started_at", "seconds", "engine"}
@@ -39,17 +39,19 @@ def read(lake: Path | str, table: Table) -> pa.Table:
     if table is RUNS:
         found = found.drop_columns(["run_id", "started_at", "seconds", "engine"])
         return found.sort_by([(name, "ascending") for name in found.column_names])
+    if table is JUDGEMENTS:  # engines need different numbers of commits
+        return found.sort_by("observations_version").drop_columns(["observations_version", "table_versions"])
     return found.sort_by([(name, "ascending") for name in table.key])
 
 
 def assert_equal(one: Path | str, other: Path | str, without: Iterable[Table] = ()) -> None:
     """Every table equal, row for row; of `runs` what does not come from the wall clock.
 
-    What was checked when, and up to which version, is told apart by runs, and left out with them. Between a folder
-    and S3 what files are known by differs, which on S3 is no time.
+    What was checked and judged when, and at which version, is told apart by runs, and left out with them. Between a
+    folder and S3 what files are known by differs, which on S3 is no time.
     """
     left_out = set(without)
-    left_out |= {QUALITY_RESULTS, QUALITY_GATES} if RUNS in left_out else set()
+    left_out |= {QUALITY_RESULTS, QUALITY_GATES, JUDGEMENTS} if RUNS in left_out else set()
     on_s3 = {str(lake).startswith("s3://") for lake in (one, other)}
     for table in ALL:
         if table in left_out:

@@ -3,6 +3,7 @@
 from transforms.schemas.behaviour import FUNCTION_API_CALLS, FUNCTION_CHANGES, FUNCTION_METRICS_HOURLY
 from transforms.schemas.bookkeeping import (
     INGESTED_FILES,
+    JUDGEMENTS,
     QUALITY_GATES,
     QUALITY_RESULTS,
     REJECTED_RECORDS,
@@ -48,6 +49,7 @@ __all__ = [
     "INTERFACE_SNAPSHOTS",
     "INVOCATION_EVIDENCE",
     "IP_LEASES",
+    "JUDGEMENTS",
     "LEASE_EVENTS",
     "NOVELTIES",
     "OBSERVATIONS",
@@ -89,6 +91,7 @@ ALL: tuple[Table, ...] = (
     OBSERVATIONS,
     DECISIONS,
     ALERTS,
+    JUDGEMENTS,
     REOPENED_HOURS,
     RUNS,
     QUALITY_RESULTS,

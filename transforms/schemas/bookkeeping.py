@@ -66,6 +66,23 @@ RUNS = Table(
     ),
 )
 
+JUDGEMENTS = Table(
+    name="judgements",
+    job="detect",
+    key=("observations_version",),
+    doc="What detect judged with, by the version of observations that it made: `leasehold explain ALERT --recompute` "
+    "reads the same again. Of a day the latest counts whose version observations has reached.",
+    schema=columns(
+        ("observations_version", "bigint", "the Delta version of observations with what was found"),
+        ("first_day", "date", "first judged day"),
+        ("last_day", "date", "last one"),
+        ("days", "string", 'the judged days as a JSON array: ["2026-02-01", …]'),
+        ("table_versions", "string", 'the Delta versions of what detections read, as JSON: {"novelties": 12, …}'),
+        ("parameters", "string", 'of each detection, as JSON: {"scan": {"min_doors": 8, …}, …}'),
+        ("code", "string", "Leasehold's version, and a digest of the code of detections and transforms"),
+    ),
+)
+
 QUALITY_RESULTS = Table(
     name="quality_results",
     job="every job",
