@@ -12,15 +12,18 @@ harmless changes that some would call anomalies.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 import detections
@@ -251,12 +254,16 @@ ANOMALIES: dict[str, tuple[str, Callable[[Rng, Series], tuple[Series, slice]]]] 
 }
 
 
-def found(spark: SparkSession, made: list[Series], days: list[date], ids: tuple[str, ...]) -> list[dict[str, Any]]:
+def found(
+    spark: SparkSession, folder: str, made: list[Series], days: list[date], ids: tuple[str, ...]
+) -> list[dict[str, Any]]:
     """The observations of the detections."""
     tables = {
-        FUNCTION_METRICS_HOURLY.name: _frame(spark, FUNCTION_METRICS_HOURLY, [_metrics(one) for one in made]),
-        FUNCTION_ACTIVITY_HOURLY.name: _frame(spark, FUNCTION_ACTIVITY_HOURLY, [_activity(one) for one in made]),
-        FUNCTION_CHANGES.name: _frame(spark, FUNCTION_CHANGES, []),
+        FUNCTION_METRICS_HOURLY.name: _frame(spark, folder, FUNCTION_METRICS_HOURLY, [_metrics(one) for one in made]),
+        FUNCTION_ACTIVITY_HOURLY.name: _frame(
+            spark, folder, FUNCTION_ACTIVITY_HOURLY, [_activity(one) for one in made]
+        ),
+        FUNCTION_CHANGES.name: _frame(spark, folder, FUNCTION_CHANGES, []),
     }
     rows: list[dict[str, Any]] = []
     for detection in detections.ALL:
@@ -266,7 +273,7 @@ def found(spark: SparkSession, made: list[Series], days: list[date], ids: tuple[
     return rows
 
 
-def _frame(spark: SparkSession, table: Table, parts: list[dict[str, Any]]) -> Any:
+def _frame(spark: SparkSession, folder: str, table: Table, parts: list[dict[str, Any]]) -> Any:
     schema = arrow_schema(table.schema)
     batches = [
         pa.table(
@@ -277,8 +284,9 @@ def _frame(spark: SparkSession, table: Table, parts: list[dict[str, Any]]) -> An
         )
         for part in parts
     ]
-    whole = pa.concat_tables(batches) if batches else schema.empty_table()
-    return spark.createDataFrame(whole) if len(whole) else spark.createDataFrame([], table.schema)
+    path = Path(tempfile.mkdtemp(dir=folder)) / f"{table.name}.parquet"
+    pq.write_table(pa.concat_tables(batches) if batches else schema.empty_table(), path)
+    return spark.read.parquet(str(path))
 
 
 def _hours(one: Series, some: Array) -> tuple[Any, dict[str, Any]]:
@@ -341,9 +349,9 @@ def main() -> None:
         for n in range(args.functions):
             rng = np.random.default_rng([args.seed, n, *shape.encode()])
             made.append(series(rng, f"{shape}-{n}", shape, args.days * HOURS))
-    with session(args.engine, "local[2]") as spark:
+    with tempfile.TemporaryDirectory() as folder, session(args.engine, "local[2]") as spark:
         began = time.monotonic()
-        told = found(spark, made, days, ABOUT)
+        told = found(spark, folder, made, days, ABOUT)
         took = time.monotonic() - began
         raised = alerts(told)
         per = 100 / (args.functions * len(days))
@@ -364,7 +372,7 @@ def main() -> None:
             changed = [change(rng, one) for one in made]
             # Others of the account are as they were, so that it is known that somebody looked.
             others = [replace(one, name=f"{one.name}-before") for one in made[:3]]
-            rows = found(spark, [one for one, _ in changed] + others, days, (detection,))
+            rows = found(spark, folder, [one for one, _ in changed] + others, days, (detection,))
             seen = {(row["functions"], (row["date"] - START.date()).days) for row in rows}
             hits: Counter[str] = Counter()
             for one, span in changed:

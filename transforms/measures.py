@@ -78,7 +78,8 @@ def by_series(
 ) -> DataFrame:
     """What `work` finds in each series of `chosen` (key, hour, date, value and `weight`): the key, the fields, `date`.
 
-    The hours of `everything` are those that are known. Fields of the class `finding` that count hours come as times.
+    The columns of `key` are strings, account_id and region among them. The hours of `everything` are those that are
+    known. Fields of the class `finding` that count hours come as times.
     """
     measures = {field.name: _TYPES[field.type] for field in fields(finding)}
     near = is_one_of(F.col("date"), {day - timedelta(days=n) for day in days for n in range(HISTORY_DAYS + 1)})
@@ -89,8 +90,7 @@ def by_series(
     known = everything.where(near).select(*SCOPE, second).distinct()
     grid = own.select(*key).distinct().join(known, list(SCOPE))
     filled = grid.join(own.withColumn("exists", F.lit(True)), [*key, "second"], "left")
-    types = {f.name: f.dataType.simpleString() for f in filled.schema.fields}
-    schema = ", ".join([*(f"`{c}` {types[c]}" for c in key), *(f"`{n}` {kind}" for n, (kind, _) in measures.items())])
+    schema = ", ".join([*(f"`{c}` string" for c in key), *(f"`{n}` {kind}" for n, (kind, _) in measures.items())])
     numbers = np.array(sorted((day - date(1970, 1, 1)).days for day in days))
     ready = filled.select(*key, "second", "value", "weight", "exists")
     found = ready.groupBy(*key).applyInArrow(_worker(key, numbers, work, measures, weight is not None), schema)
@@ -115,7 +115,7 @@ def _worker(
             elif name == "day":
                 numbers = [grid.first_day + n for n in numbers]
             columns.append(pa.array(numbers, kind))
-        keys = [pa.array([group[c][0].as_py()] * len(found), group.schema.field(c).type) for c in key]
+        keys = [pa.array([group[c][0].as_py()] * len(found), pa.string()) for c in key]
         return pa.table([*keys, *columns], names=[*key, *measures])
 
     return run
