@@ -1,6 +1,7 @@
 """All detections, in the order in which they run."""
 
 from detections import (
+    api_new_region,
     beaconing,
     common_destination,
     concurrency_outlier,
@@ -16,6 +17,7 @@ from detections import (
     scan,
     threat_list,
     throttle_outlier,
+    unusual_api_call,
     volume_outlier,
 )
 from detections.detection import Detection
@@ -37,4 +39,6 @@ ALL: tuple[Detection, ...] = (
     loss_of_sight.DETECTION,
     function_silent.DETECTION,
     volume_outlier.DETECTION,
+    unusual_api_call.DETECTION,
+    api_new_region.DETECTION,
 )

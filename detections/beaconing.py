@@ -6,6 +6,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from detections.deployments import with_last_change
 from detections.detection import Detection
 from detections.words import who
 from transforms.behaviours import PEER
@@ -27,6 +28,7 @@ def detect(
     function_flows: DataFrame,
     invocation_evidence: DataFrame,
     function_baselines: DataFrame,
+    function_changes: DataFrame,
     *,
     trusted_after_days: float = 14,
     min_history_days: float = 7,
@@ -52,7 +54,7 @@ def detect(
     )
     told = _apart(_with_days(invocation_evidence, days))
     found = rhythms(flows, told, _KEY, _apart(strangers).select(*_SET, *_KEY)).where(F.col("verdict") == BEACON)
-    return _observations(found, flows)
+    return with_last_change(_observations(found, flows), function_changes)
 
 
 def _with_days(rows: DataFrame, days: Sequence[date]) -> DataFrame:
@@ -151,10 +153,11 @@ DETECTION = Detection(
     severity="high",
     technique="T1071.001 Web Protocols",
     attack_version="19",
-    tables=("function_flows", "invocation_evidence", "function_baselines"),
-    history_days=LOOK_BACK_DAYS - 1,
+    tables=("function_flows", "invocation_evidence", "function_baselines", "function_changes"),
+    # A day more for what was changed before the first check-in.
+    history_days=LOOK_BACK_DAYS,
     false_positives=(
-        "A new service that is polled, or that wants a heartbeat: a deployment just before (function_changes) says so.",
+        "A new service that is polled, or that wants a heartbeat: a deployment just before (`change`) says so.",
         "A job whose runs nobody knows, because neither its metrics nor data events are there.",
     ),
     blind_spots=(
@@ -166,8 +169,8 @@ DETECTION = Detection(
     runbook=(
         "Read `summary`, and look `peer_addr` up in your reputation source.",
         "In function_flows, read all conversations with that peer_addr from opened_at onward: are bytes_out alike?",
-        "In function_changes, look for a deployment of it in the day before opened_at; without one, take it out of "
-        "service and keep its code.",
+        "`change` names the last change in the 24 hours before opened_at, and who made it; unless its owner confirms "
+        "it, take the function out of service and keep its code.",
     ),
     detect=detect,
     parameters={"trusted_after_days": 14, "min_history_days": 7},

@@ -7,11 +7,12 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from detections.connections import new_connections
+from detections.deployments import with_last_change
 from detections.detection import Detection
 from transforms.behaviours import network, network_thing
 
 
-def detect(days: Sequence[date], novelties: DataFrame) -> DataFrame:
+def detect(days: Sequence[date], novelties: DataFrame, function_changes: DataFrame) -> DataFrame:
     """Observations of new external peers; those that are bare addresses of one /24, on one port, are one.
 
     f talks to 192.0.2.1 and 192.0.2.7 on port 443, never seen before → one observation, of 192.0.2.1; the subject is
@@ -33,7 +34,7 @@ def detect(days: Sequence[date], novelties: DataFrame) -> DataFrame:
         F.lit(" So were "), F.col("more").cast("string"), F.lit(" more addresses of "), network(), F.lit(".")
     )
     told = F.concat("summary", F.when(F.col("more") > 0, others).otherwise(""))
-    return merged.where(F.col("place") == 1).withColumn("summary", told)
+    return with_last_change(merged.where(F.col("place") == 1).withColumn("summary", told), function_changes)
 
 
 DETECTION = Detection(
@@ -42,11 +43,11 @@ DETECTION = Detection(
     severity="medium",
     technique="T1071 Application Layer Protocol",
     attack_version="19",
-    tables=("novelties",),
-    history_days=0,
+    tables=("novelties", "function_changes"),
+    history_days=1,
     false_positives=(
         "A service behind addresses of many networks: name them in the settings (`networks`), and it is one peer.",
-        "A release that calls a new API: look for UpdateFunctionCode in cloudtrail_events in the hour before.",
+        "A release that calls a new API: `change` names the last one in the 24 hours before.",
     ),
     blind_spots=(
         "Functions outside a VPC have no flow logs.",
@@ -56,7 +57,8 @@ DETECTION = Detection(
     ),
     runbook=(
         "Read `summary`; look `peer_addr` up in your reputation source, and compare bytes_out with bytes_in.",
-        "Look for Update events of the function (`functions`) in cloudtrail_events in the day before opened_at.",
+        "`change` names the last change in the 24 hours before opened_at, and who made it: a release that its owner "
+        "confirms ends it here.",
         "If nobody knows the destination, block it, and read function_flows of that peer_addr from opened_at onward "
         "for other functions.",
     ),

@@ -7,13 +7,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from detections.connections import new_connections
+from detections.deployments import with_last_change
 from detections.detection import Detection
 
 
-def detect(days: Sequence[date], novelties: DataFrame) -> DataFrame:
+def detect(days: Sequence[date], novelties: DataFrame, function_changes: DataFrame) -> DataFrame:
     """Observations of new internal peers."""
     del days  # novelties are judged day by day
-    return new_connections(novelties, F.col("peer_internal") & ~F.col("other_port"), "for the first time")
+    found = new_connections(novelties, F.col("peer_internal") & ~F.col("other_port"), "for the first time")
+    return with_last_change(found, function_changes)
 
 
 DETECTION = Detection(
@@ -22,10 +24,10 @@ DETECTION = Detection(
     severity="high",
     technique="T1046 Network Service Discovery",
     attack_version="19",
-    tables=("novelties",),
-    history_days=0,
+    tables=("novelties", "function_changes"),
+    history_days=1,
     false_positives=(
-        "A deployment that added a dependency: look for UpdateFunctionCode in cloudtrail_events in the hour before.",
+        "A deployment that added a dependency: `change` names the last one in the 24 hours before.",
         "A database that failed over to an address which no snapshot has named yet.",
         "A resource that was given another name (its Name tag): `peer_addr` is an address that was known before.",
     ),
@@ -37,8 +39,8 @@ DETECTION = Detection(
     runbook=(
         "Read `summary`, and in function_flows the row whose conversation_id is `evidence`, ± 1 hour: "
         "were bytes_in received, or was it rejected?",
-        "Look for Update events of the function (`functions`) in cloudtrail_events in the day before opened_at: "
-        "a release that its owner confirms ends it here.",
+        "`change` names the last change in the 24 hours before opened_at, and who made it: a release that its owner "
+        "confirms ends it here.",
         "Otherwise take the function out of service and look at the peer (`peer_name`) from opened_at onward.",
     ),
     detect=detect,

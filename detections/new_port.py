@@ -7,13 +7,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from detections.connections import new_connections
+from detections.deployments import with_last_change
 from detections.detection import Detection
 
 
-def detect(days: Sequence[date], novelties: DataFrame) -> DataFrame:
+def detect(days: Sequence[date], novelties: DataFrame, function_changes: DataFrame) -> DataFrame:
     """Observations of known peers on new ports."""
     del days  # novelties are judged day by day
-    return new_connections(novelties, F.col("other_port"), "in this way for the first time")
+    found = new_connections(novelties, F.col("other_port"), "in this way for the first time")
+    return with_last_change(found, function_changes)
 
 
 DETECTION = Detection(
@@ -22,10 +24,10 @@ DETECTION = Detection(
     severity="medium",
     technique="T1571 Non-Standard Port",
     attack_version="19",
-    tables=("novelties",),
-    history_days=0,
+    tables=("novelties", "function_changes"),
+    history_days=1,
     false_positives=(
-        "A release that uses another interface of the same resource: look for UpdateFunctionCode in function_changes.",
+        "A release that uses another interface of the same resource: `change` names the last one.",
         "One network or service name that stands for many machines: name its parts in the settings (`networks`).",
     ),
     blind_spots=(
@@ -35,8 +37,8 @@ DETECTION = Detection(
     ),
     runbook=(
         "Read `summary`: is `peer_port` one by which the peer is administered (22, 3389, 445, 5985)? Then act at once.",
-        "In function_changes, look for a deployment in the day before opened_at: a release that its owner confirms "
-        "ends it here.",
+        "`change` names the last change in the 24 hours before opened_at, and who made it: a release that its owner "
+        "confirms ends it here.",
         "Compare bytes_out with bytes_in, and read function_flows of that peer_addr from opened_at onward.",
     ),
     detect=detect,

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.behaviours import API_CALL, PEER, label, network, network_thing
+from transforms.behaviours import API_CALL, PEER, label, network, network_thing, since
 from transforms.columns import SCOPE
 
 MIN_ACTIVE_DAYS = 3
@@ -82,10 +82,11 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     Of API calls a function is known as long as by anything it does, from the account's first recorded call on: its
     first call, and its first refusal, may be novel.
 
-    Adds own_status, ready (this function is known well enough), the function's statistics, and verdict.
+    Adds own_status, first_seen (the day on which it was new), ready (this function is known well enough), the
+    function's statistics, and verdict.
     """
     before = baselines.withColumns({"date": F.col("as_of_date"), "side": _side(), "network": network()})
-    known = before.select("date", *_FUNCTION, *THING, F.col("status").alias("known_status"))
+    known = before.select("date", *_FUNCTION, *THING, F.col("status").alias("known_status"), "first_seen")
     ages = before.select("date", *_SORT, *_AGE).distinct()
     rates = before.select("date", *_SIDE, "thing_days", *_RATES).distinct()
     services = before.where(_normal()).groupBy("date", *_NETWORK).count().where(F.col("count") >= ROTATING)
@@ -110,6 +111,7 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
         {
             "learned_from": F.when(calls, F.greatest("seen_from", "trail")).otherwise(F.col("learned_from")),
             "days_learned": F.when(calls, F.col("days_seen")).otherwise(F.col("days_learned")),
+            "first_seen": F.coalesce("first_seen", "date"),
             "own_status": F.coalesce("known_status", F.when(F.col("count").isNotNull(), "normal")),
             # Nothing of that side was ever met.
             **{name: F.coalesce(name, F.lit(0.0)) for name in _RATES},
@@ -142,7 +144,7 @@ def next_baseline(
     is, and begins anew when it comes back.
 
     `accepted` (account_id, region, function_name, thing) is what people have said to be harmless: it is normal. A thing
-    there may be a whole network (`transforms.behaviours.network_thing`).
+    there may be a whole network (`transforms.behaviours.network_thing`), or all that was new on one day (`since`).
 
     Baseline as of 5 January: orders-db normal, 10 days. On the 5th the function meets orders-db and a new
     peer → as of 6 January: orders-db normal, 11 days; the new peer flagged, 1 day.
@@ -176,11 +178,11 @@ def next_baseline(
     ).where(F.col("last_seen") >= F.lit(oldest).cast("date"))
 
     if accepted is not None:
-        harmless = accepted.select(*_FUNCTION, "thing", F.lit("normal").alias("accepted")).distinct()
-        whole = harmless.select(*_FUNCTION, F.col("thing").alias("of_network"), F.col("accepted").alias("accepted_too"))
-        joined = things.withColumn("of_network", network_thing()).join(harmless, [*_FUNCTION, "thing"], "left")
-        things = joined.join(whole, [*_FUNCTION, "of_network"], "left").withColumn(
-            "status", F.coalesce("accepted", "accepted_too", "status")
+        harmless = accepted.groupBy(*_FUNCTION).agg(F.collect_set("thing").alias("harmless"))
+        names = F.array("thing", F.coalesce(network_thing(), F.col("thing")), since())
+        is_harmless = F.coalesce(F.arrays_overlap("harmless", names), F.lit(False))
+        things = things.join(harmless, list(_FUNCTION), "left").withColumn(
+            "status", F.when(is_harmless, "normal").otherwise(F.col("status"))
         )
     before = baseline.select(*_SORT, *_AGE).distinct()
     active = judged.select(*_SORT).distinct().withColumn("active", F.lit(1))

@@ -47,6 +47,11 @@ def label() -> Column:
     return F.when(F.col("behaviour") == PEER, peer).otherwise(F.col("thing"))
 
 
+def since() -> Column:
+    """All of one sort that was new on one day: `api call since 2026-01-05`, from behaviour and first_seen."""
+    return F.concat_ws(" since ", "behaviour", F.col("first_seen").cast("string"))
+
+
 def kind_in_words() -> Column:
     """`vpc_endpoint` → `vpc endpoint`"""
     return F.translate("peer_kind", "_", " ")

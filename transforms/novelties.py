@@ -50,6 +50,7 @@ def novelties(judged: DataFrame, baselines: DataFrame) -> DataFrame:
         F.max("last_time").alias("last_time"),
         first.alias("first"),
         normal.alias("normal"),
+        F.min("first_seen").alias("first_seen"),
         F.min("learned_from").alias("baseline_from"),
         F.min("days_learned").alias("baseline_days"),
         F.max("unseen_mass").alias("unseen_mass"),

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from detections import beaconing
 from tests.rows import ACCOUNT, REGION, Row, at, frame, rows_of
 from tests.transforms.test_baselines import TODAY, known
-from transforms.schemas import FUNCTION_BASELINES, FUNCTION_FLOWS, INVOCATION_EVIDENCE, OBSERVATIONS
+from transforms.schemas import FUNCTION_BASELINES, FUNCTION_CHANGES, FUNCTION_FLOWS, INVOCATION_EVIDENCE, OBSERVATIONS
 
 DAY = timedelta(days=1)
 SERVICE = {"peer_kind": "aws_service", "peer_name": "S3", "peer_addr": "198.51.100.1"}
@@ -65,6 +65,7 @@ def test_by_the_clock(spark: SparkSession) -> None:
         frame(spark, FUNCTION_FLOWS, flows),
         frame(spark, INVOCATION_EVIDENCE, []),
         frame(spark, FUNCTION_BASELINES, baseline),
+        frame(spark, FUNCTION_CHANGES, []),
         **beaconing.DETECTION.parameters,
     )
     rows = {r["account_id"]: r for r in rows_of(OBSERVATIONS.filled(found))}
@@ -84,6 +85,7 @@ def test_each_judged_day_for_itself(spark: SparkSession) -> None:
         frame(spark, FUNCTION_FLOWS, flows),
         frame(spark, INVOCATION_EVIDENCE, []),
         frame(spark, FUNCTION_BASELINES, baseline),
+        frame(spark, FUNCTION_CHANGES, []),
     )
     together = rows_of(OBSERVATIONS.filled(beaconing.detect([TODAY - DAY, TODAY], *inputs)))
     alone = [r for day in (TODAY - DAY, TODAY) for r in rows_of(OBSERVATIONS.filled(beaconing.detect([day], *inputs)))]

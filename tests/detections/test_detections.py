@@ -22,7 +22,15 @@ from tests.rows import Row, at, frame, rows_of
 from tests.transforms.test_baselines import TODAY, hour, known
 from transforms.baselines import Learning, daily_sightings, judge
 from transforms.novelties import SHOWN, novelties
-from transforms.schemas import ALERTS, ALL, FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES, NOVELTIES, OBSERVATIONS
+from transforms.schemas import (
+    ALERTS,
+    ALL,
+    FUNCTION_ACTIVITY_HOURLY,
+    FUNCTION_BASELINES,
+    FUNCTION_CHANGES,
+    NOVELTIES,
+    OBSERVATIONS,
+)
 
 OUTSIDE = {"peer_kind": "address", "peer_name": "192.0.2.66", "peer_internal": False, "peer_port": 443}
 INSIDE = {"peer_kind": "ec2", "peer_name": "payroll-01", "peer_internal": True, "peer_port": 22}
@@ -38,7 +46,8 @@ NEW_PEERS: dict[str, tuple[Row, Row]] = {
 
 
 def found_by(spark: SparkSession, detection: Detection, hours: list[Row], baseline: list[Row]) -> list[Row]:
-    found = detection.detect([TODAY], novelties=novelties_of(spark, hours, baseline), **detection.parameters)
+    news, changes = novelties_of(spark, hours, baseline), frame(spark, FUNCTION_CHANGES, [])
+    found = detection.detect([TODAY], novelties=news, function_changes=changes, **detection.parameters)
     return rows_of(OBSERVATIONS.filled(found))
 
 
@@ -49,7 +58,7 @@ def novelties_of(spark: SparkSession, hours: list[Row], baseline: list[Row]) -> 
 
 
 def test_every_module_is_listed_once() -> None:
-    helpers = {"detection", "alerts", "connections", "triage", "words"}
+    helpers = {"detection", "alerts", "connections", "deployments", "triage", "words"}
     modules = {m.name for m in pkgutil.iter_modules(detections.__path__)} - helpers
     ids = [d.id for d in detections.ALL]
     assert len(ids) == len(set(ids)) and set(ids) == modules
@@ -62,7 +71,7 @@ def test_what_a_detection_says_of_itself(detection: Detection) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", detection.id)
     assert detection.title and detection.title[0].isupper() and not detection.title.endswith(".")
     assert detection.severity in ("low", "medium", "high")
-    assert re.fullmatch(r"T\d{4}(\.\d{3})? [A-Z][A-Za-z -]+", detection.technique)
+    assert re.fullmatch(r"T\d{4}(\.\d{3})? [A-Z][A-Za-z/ -]+", detection.technique)
     assert detection.attack_version == "19"
     tables = {table.name: table for table in ALL}
     assert detection.tables and set(detection.tables) <= set(tables)

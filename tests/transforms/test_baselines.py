@@ -185,6 +185,25 @@ def test_what_people_accept_becomes_normal(spark: SparkSession) -> None:
     } and len(after) == 5  # fmt: skip
 
 
+CALL = {"behaviour": "api call", "peer_kind": None, "peer_name": None, "peer_port": None, "protocol": None,
+        "peer_internal": None, "thing": "iam:CreateUser"}  # fmt: skip
+
+
+def test_all_of_a_day_are_accepted_at_once(spark: SparkSession) -> None:
+    flagged = [
+        known(**CALL | {"thing": f"iam:{name}"}, status="flagged", first_seen=TODAY - n * DAY)
+        for name, n in (("ListUsers", 1), ("GetUser", 1), ("GetRole", 2))
+    ]
+    before = frame(spark, FUNCTION_BASELINES, flagged)
+    judged = judge(daily_sightings(frame(spark, FUNCTION_ACTIVITY_HOURLY, [hour()])), before, Learning())
+    about = {"account_id": ACCOUNT, "region": REGION, "function_name": "f", "thing": f"api call since {TODAY - DAY}"}
+    accepted = frame(spark, columns(*[(name, "string", "") for name in about]), [about])
+    after = rows_of(FUNCTION_BASELINES.conform(next_baseline(before, judged, TODAY, Learning(), accepted)))
+    assert {r["thing"]: r["status"] for r in after if r["behaviour"] == "api call"} == {
+        "iam:ListUsers": "normal", "iam:GetUser": "normal", "iam:GetRole": "flagged",
+    }  # fmt: skip
+
+
 SETTINGS = (3, 5, 0.2, 0.4)
 PEERS = [*"ABCDE", *(f"192.0.2.{n}" for n in range(1, 8)), "198.51.100.1", *"FG"]
 

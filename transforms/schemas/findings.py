@@ -56,6 +56,7 @@ NOVELTIES = Table(
         ("peer_addr", "string", "the peer's address at first; of an API call its source"),
         ("local_addr", "string", "the function's address at first"),
         ("other_port", "boolean", "the peer is normal on another port or by another protocol"),
+        ("first_seen", "date", "the day on which it was new"),
         ("first_time", "timestamp", "first conversation or call of the day"),
         ("last_time", "timestamp", "last one"),
         ("events", "bigint", "conversation windows, or API calls"),
@@ -113,7 +114,7 @@ _FINDING = (
     ("baseline_from", "date", "learned from"),
     ("baseline_to", "date", "learned until (exclusive)"),
     ("baseline_days", "bigint", "days with activity in it"),
-    ("change", "string", "the last deployment of the function in the day before; not filled yet: see function_changes"),
+    ("change", "string", "of what is new: the last change of the function in the 24 hours before, by whom and when"),
 )
 
 OBSERVATIONS = Table(
