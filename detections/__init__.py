@@ -1,11 +1,13 @@
 """All detections, in the order in which they run."""
 
 from detections import (
+    api_error_burst,
     api_new_region,
     beaconing,
     common_destination,
     concurrency_outlier,
     control_plane_change,
+    credentials_outside,
     duration_outlier,
     error_outlier,
     function_silent,
@@ -41,4 +43,6 @@ ALL: tuple[Detection, ...] = (
     volume_outlier.DETECTION,
     unusual_api_call.DETECTION,
     api_new_region.DETECTION,
+    api_error_burst.DETECTION,
+    credentials_outside.DETECTION,
 )

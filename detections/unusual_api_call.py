@@ -31,8 +31,10 @@ def detect(
     """
     del days  # novelties are judged day by day
     fresh = novelties.withColumn("first_seen", F.coalesce("first_seen", "date"))
-    errors = fresh.where((F.col("behaviour") == API_ERROR) & F.split("thing", " ")[1].rlike(DENIED))
-    refused = errors.groupBy(*_WHOSE, F.split("thing", " ")[0].alias("thing")).agg(F.sum("events").alias("refused"))
+    errors = fresh.where((F.col("behaviour") == API_ERROR) & F.substring_index("thing", " ", -1).rlike(DENIED))
+    refused = errors.groupBy(*_WHOSE, F.substring_index("thing", " ", 1).alias("thing")).agg(
+        F.sum("events").alias("refused")
+    )
     calls = fresh.where(F.col("behaviour") == API_CALL).join(refused, [*_WHOSE, "thing"], "left")
     read = F.regexp_extract("thing", ":(?:BatchGet|Describe|Get|Head|List|Lookup|Search|Scan|Query)", 0) != ""
     all_refused = F.coalesce(F.col("refused") >= F.col("events"), F.lit(False))
@@ -44,7 +46,7 @@ def detect(
             "harm": does,
             # The harmful ones first.
             "words": F.struct(does.isNull().alias("plain"), words.alias("text")),
-            "looks": F.when(read, F.split("thing", ":")[0]),
+            "looks": F.when(read, F.substring_index("thing", ":", 1)),
             "subject": since(),
         }
     )
