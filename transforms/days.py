@@ -33,4 +33,7 @@ def ranges(days: Iterable[date]) -> list[tuple[date, date]]:
 def is_one_of(column: Column, days: Iterable[date]) -> Column:
     """The date column is one of the days."""
     parts = [column.between(F.lit(first), F.lit(last)) for first, last in ranges(days)]
-    return functools.reduce(Column.__or__, parts, F.lit(False))
+    # In pairs, and pairs of pairs: in a chain, hundreds would be nested too deeply for Spark Connect's messages.
+    while len(parts) > 1:
+        parts = [functools.reduce(Column.__or__, parts[n : n + 2]) for n in range(0, len(parts), 2)]
+    return parts[0] if parts else F.lit(False)
