@@ -38,7 +38,8 @@ def detect(
     f sends 10 MB a day to S3 for 36 days, and 1 GB within an hour → observed 1,000,000,000.
     """
     sent = F.col("bytes_out").cast("double")
-    outside = function_activity_hourly.where((F.col("behaviour") == PEER) & ~F.coalesce("peer_internal", F.lit(False)))
+    peers = function_activity_hourly.where(F.col("behaviour") == PEER)
+    outside = peers.where(~F.coalesce("peer_internal", F.lit(False)))
     # Every candidate has the same conversations: take them once.
     once = outside.groupBy(*_SET, "thing", "hour", "date").agg(F.max(sent).alias("bytes"))
     whole = once.groupBy(*_SET, "hour", "date").agg(F.sum("bytes").alias("bytes"))
@@ -46,16 +47,19 @@ def detect(
     limits = Limits(
         _MEGABYTE / 10, min_rise_megabytes * _MEGABYTE, min_ratio, min_surprise, min_history_days, ramp=min_ramp
     )
-    found = unusual(both, (*_SET, "thing"), days, F.col("bytes"), limits)
+    found = unusual(both, (*_SET, "thing"), days, F.col("bytes"), limits, everything=peers)
     single = found.where(F.col("thing") != _ALL).select(*_SET, "date").distinct()
     alone = found.where(F.col("thing") == _ALL).join(single, [*_SET, "date"], "left_anti")
     kept = found.where(F.col("thing") != _ALL).unionByName(alone)
     first = F.struct("first_time", "first_evidence", "first_peer_addr", "first_local_addr")
-    shown = outside.groupBy(*_SET, F.col("hour").alias("peak"), "thing").agg(
-        *[F.max(name).alias(name) for name in _PEER],
-        F.min(first).alias("first_of"),
+    shown = (
+        outside.join(
+            kept.select(*_SET, "thing", F.col("peak").alias("hour")).distinct(), [*_SET, "thing", "hour"], "left_semi"
+        )
+        .groupBy(*_SET, "thing", F.col("hour").alias("peak"))
+        .agg(*[F.max(name).alias(name) for name in _PEER], F.min(first).alias("first_of"))
     )
-    named = kept.join(shown, [*_SET, "peak", "thing"], "left").withColumns(
+    named = kept.join(shown, [*_SET, "thing", "peak"], "left").withColumns(
         {"functions": F.col("candidates"), "peer_addr": F.col("first_of.first_peer_addr")}
     )
     peer = F.when(F.col("thing") == _ALL, "all its external peers together").otherwise(

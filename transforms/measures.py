@@ -46,13 +46,19 @@ Work = Callable[[Grid, list[int]], list[Any]]
 
 
 def unusual(
-    hours: DataFrame, key: Sequence[str], days: Sequence[date], value: Column, limits: Limits, weight: str | None = None
+    hours: DataFrame,
+    key: Sequence[str],
+    days: Sequence[date],
+    value: Column,
+    limits: Limits,
+    weight: str | None = None,
+    everything: DataFrame | None = None,
 ) -> DataFrame:
     """The most surprising excess of each series on each judged day.
 
     `hours` has `key` (account_id, region, …), hour, date, and the column `weight` where means are judged. An hour that
-    others of the account have and a series lacks is 0; one that none has is not known. Result: `key`, the fields of
-    `transforms.seasonal.Excess` with first, peak, since, begin and end as timestamps, and `date`.
+    others of the account have (in `everything`, else in `hours`) and a series lacks is 0; one that none has is not
+    known. Result: `key`, the fields of `transforms.seasonal.Excess`, those that count hours as timestamps, and `date`.
 
     f is invoked 100 times an hour for 36 days and then 1,000 times in one → a row: span 1, observed 1,000, usual 100.
     """
@@ -64,7 +70,7 @@ def unusual(
     def work(grid: Grid, judged: list[int]) -> list[Excess]:
         return excesses(grid.values, grid.weights, grid.exists, judged, limits)
 
-    return by_series(chosen, hours, key, days, work, Excess, weight)
+    return by_series(chosen, hours if everything is None else everything, key, days, work, Excess, weight)
 
 
 def by_series(

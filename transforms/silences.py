@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log10
 
 import numpy as np
 import numpy.typing as npt
 
-from transforms.seasonal import HISTORY_DAYS, HOURS, surprise_of
+from transforms.seasonal import HISTORY_DAYS, HOURS, MOST_SURPRISE
 
 _FEWEST_RUNS = 7
 
@@ -35,6 +36,7 @@ class Silence:
     days: int
     """days until the last one with a run"""
     surprise: float
+    """-log10 of the probability of a gap as long, judged by those that were at least half as long as the longest"""
 
 
 def silences(
@@ -66,7 +68,9 @@ def silences(
         if silent < min_hours or silent < min_ratio * gaps.max() or last - since < min_history_days * HOURS:
             continue
         today = looked[looked >= max((day - first) * HOURS, last + 1)]
-        surprise = surprise_of(float(np.log(silent)), np.log(gaps), HOURS)
+        # Had the long gaps no memory, so many of them would reach the longest, and one of them this far.
+        long = int((gaps >= gaps.max() / 2).sum())
+        surprise = round(min(MOST_SURPRISE, (2 * silent / gaps.max() - 1) * log10(long + 1)), 3)
         if len(today) and surprise >= min_surprise:
             found.append(
                 Silence(
