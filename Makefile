@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
 RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-sail test-spark check format bench evaluate docs dist clean
+.PHONY: help install demo test test-sail test-spark test-slow slow-sail slow-spark check format bench evaluate docs dist clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ demo: install ## simulate a small account, run the pipeline, show the alerts  [E
 	@.venv/bin/leasehold demo --engine $(ENGINE) --out $(DEMO)
 
 # Each half leaves a core idle for much of its time, so that two at once end sooner than one after the other.
-test: check ## lint, types, import contracts, and the tests on both engines
+test: check ## lint, types, import contracts, and the tests on both engines but for the slow ones
 	@$(MAKE) --no-print-directory --jobs 2 test-sail test-spark
 	@$(SPARK_LACK); [ -z "$$lack" ] || echo "$(NOT_RUN)"
 
@@ -41,18 +41,25 @@ check: install ## lint, types and import contracts
 	$(RUN) mypy
 	.venv/bin/lint-imports
 
-test-sail: install
-	$(RUN) pytest --engine sail
+test-sail slow-sail: install
+	$(RUN) pytest --engine sail $(MARKED)
 
-# The JVM lives for minutes and works on crumbs: its second compiler would cost more than it gains.
-JAVA_QUICK := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+test-slow: ## the tests that take minutes each: S3 that fails, both engines on one lake, kills
+	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark
+
+slow-sail slow-spark: MARKED := -m slow
+
+# The JVM lives for minutes and works on crumbs: its second compiler, and compiling every query, would cost more than
+# they gain.
+JAVA_QUICK := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.codegen.wholeStage=false \
+  -Dspark.sql.codegen.factoryMode=NO_CODEGEN
 
 # Without Java the Spark half cannot run: that is said last, and is an error where both are demanded.
 SPARK_LACK := lack=$$($(RUN) jobs.session spark)
 NOT_RUN = The Spark half of the tests DID NOT RUN. $$lack, then run: make test-spark
-test-spark: install
+test-spark slow-spark: install
 	@$(SPARK_LACK); \
-	if [ -z "$$lack" ]; then JAVA_TOOL_OPTIONS="$(JAVA_QUICK)" $(RUN) pytest --engine spark; \
+	if [ -z "$$lack" ]; then JAVA_TOOL_OPTIONS="$(JAVA_QUICK)" $(RUN) pytest --engine spark $(MARKED); \
 	elif [ -n "$(REQUIRE_BOTH)" ]; then echo "The Spark half of the tests cannot run: $$lack" >&2; exit 1; \
 	else echo "$(NOT_RUN)"; fi
 

@@ -36,8 +36,8 @@ def network() -> Column:
 
 def network_thing() -> Column:
     """A peer's network as a thing: `6|443|network|192.0.2.0/24`; NULL where it has none."""
-    parts = (F.col("protocol").cast("string"), F.col("peer_port").cast("string"), F.lit("network"), network())
-    return F.when(network().isNotNull(), F.concat_ws("|", *parts))
+    port = F.concat(F.col("protocol").cast("string"), F.lit("|"), F.col("peer_port").cast("string"))
+    return F.concat(port, F.lit("|network|"), network())
 
 
 def label() -> Column:

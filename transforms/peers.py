@@ -165,9 +165,9 @@ def ipv6_digits(address: str) -> Column:
 def network_of(address: str) -> Column:
     """The /24 of an IPv4 address, the /48 of an IPv6 one; NULL for anything else.
 
-    `192.0.2.66` → `192.0.2.0/24`; `2001:db8:1::7` → `2001:0db8:0001::/48`
+    `192.0.2.66` → `192.0.2.0/24`; `2001:db8:1:2::7` → `2001:db8:1::/48`; `2001:db8::7` → `2001:db8::/48`
     """
-    digits = ipv6_digits(address)
-    groups = F.concat_ws(":", *[F.substring(digits, start, 4) for start in (1, 5, 9)])
-    first = F.nullif(F.regexp_extract(address, r"^([0-9]+\.[0-9]+\.[0-9]+)\.[0-9]+$", 1), F.lit(""))
-    return F.coalesce(F.concat(first, F.lit(".0/24")), F.when(digits.isNotNull(), F.concat(groups, F.lit("::/48"))))
+    # Short, as it goes into conditions: engines plan for seconds when long expressions stand inside one another.
+    ipv6 = F.concat(F.regexp_extract(address, r"^((?:[0-9A-Fa-f]+:){0,2}[0-9A-Fa-f]+):", 1), F.lit("::/48"))
+    ipv4 = F.regexp_extract(address, r"^([0-9]+\.[0-9]+\.[0-9]+)\.[0-9]+$", 1)
+    return F.when(F.col(address).contains(":"), ipv6).when(ipv4 != "", F.concat(ipv4, F.lit(".0/24")))

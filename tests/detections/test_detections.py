@@ -134,7 +134,7 @@ def test_strangers_of_one_network_are_one(spark: SparkSession) -> None:
     found = {r["subject"]: r for r in found_by(spark, new_external_connection.DETECTION, hours, [known()])}
     assert {subject: r["events"] for subject, r in found.items()} == {
         "6|443|network|192.0.2.0/24": 2, "6|22|network|192.0.2.0/24": 1, "6|443|network|198.51.100.0/24": 1,
-        "6|443|network|2001:0db8:0001::/48": 2, "6|443|network|partner": 1,
+        "6|443|network|2001:db8:1::/48": 2, "6|443|network|partner": 1,
     }  # fmt: skip
     both = found["6|443|network|192.0.2.0/24"]
     assert (both["peer_name"], both["bytes_out"], both["last_time"]) == ("192.0.2.66", 600, at("11:00"))

@@ -133,6 +133,7 @@ def names(lake: Path) -> set[str]:
     return {file["source_file"] for file in read(lake, INGESTED_FILES).to_pylist() if not file["copy_of"]}
 
 
+@pytest.mark.slow
 @pytest.mark.sail_only
 def test_killed_at_any_point_and_run_again_gives_the_same(spark: SparkSession, tmp_path: Path) -> None:
     """SIGKILL to the whole process group as soon as the tables have so many commits, for many numbers.
@@ -169,6 +170,7 @@ def killed_at(run: list[str], lake: Path, target: int, delay: float) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.both
 def test_both_engines_make_the_same_of_late_repeated_and_reordered_files(tmp_path: Path) -> None:
     """Late, repeated and bad files beside good ones, on lakes that one engine begins and the other goes on with.
