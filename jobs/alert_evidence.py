@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from datetime import date, timedelta
 
 from pyspark.sql import Column
@@ -45,6 +47,7 @@ _COLUMNS = {
     "observations": ("date", "functions", "subject", "severity", "first_time", "events", "evidence", "summary"),
 }  # fmt: skip
 _TIMES = ("window_start", "event_time", "hour", "first_time", "date")
+_IDS = ("conversation_id", "event_id")
 _BY_EVENT = ("function_api_calls", "function_changes")
 
 
@@ -69,17 +72,29 @@ def _rows(lake: Lake, kept: Table, alert: Row) -> list[Row]:
     if kept.partition_by == "date":
         here = here.where(conditions.on_dates("date", _days(alert)))
     for name in ("account_id", "region"):
-        if name in columns and alert[name] is not None:
+        if name in columns and alert[name] not in (None, "unknown"):
             here = here.where(F.col(name) == F.lit(alert[name]))
-    named, alike = F.col(kept.key[0]).eqNullSafe(F.lit(alert["evidence"])), _alike(kept, alert)
-    if kept.schema[kept.key[0]].dataType.simpleString() != "string":
-        named = F.lit(False)
+    named, alike = _is_named(kept, alert), _alike(kept, alert)
     time = next((name for name in _TIMES if name in columns), kept.key[0])
     found = here.where(named | alike).withColumn("named", named)
     if kept is FUNCTION_FLOWS:  # every candidate has the same conversations
         found = found.dropDuplicates(["conversation_id"])
     rows: list[Row] = found.orderBy(F.col("named").desc(), time, *kept.key).limit(_SHOWN).toArrow().to_pylist()
     return rows
+
+
+def _is_named(kept: Table, alert: Row) -> Column:
+    """Is it the row that the alert names: by its id, by its hour, or by file and line?"""
+    columns = set(kept.schema.names)
+    if kept.key[0] in _IDS:
+        named = F.col(kept.key[0])
+    elif "hour" in columns:
+        named = F.date_format("hour", "yyyy-MM-dd HH:mm")
+    elif {"source_file", "source_line"} <= columns:
+        named = F.concat_ws(":", "source_file", F.col("source_line").cast("string"))
+    else:
+        return F.lit(False)
+    return F.coalesce(named == F.lit(alert["evidence"] or ""), F.lit(False))
 
 
 def _alike(kept: Table, alert: Row) -> Column:
@@ -104,8 +119,13 @@ def _alike(kept: Table, alert: Row) -> Column:
 
 
 def _days(alert: Row) -> list[date]:
+    """Those of the alert, and that of the hour which is its evidence: of silence the last before it."""
     first, last = alert["opened_at"].date(), alert["updated_at"].date()
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    days = {first + timedelta(days=n) for n in range((last - first).days + 1)}
+    hour = re.fullmatch(r"(\d{4}-\d{2}-\d{2}) \d{2}:\d{2}", alert["evidence"] or "")
+    with suppress(ValueError):
+        days |= {date.fromisoformat(hour[1])} if hour else set()
+    return sorted(days)
 
 
 def _event(lake: Lake, row: Row) -> Shown:

@@ -141,9 +141,9 @@ def _resources(alert: Row) -> list[Row] | None:
     if not names:
         whole = _known(type="AWS::Account", uid=account, role_id=3, role="Affected", **shared)
         return [whole] if account else None
-    # Several share what did it: each is a candidate.
-    role = (3, "Affected") if alert["evidence_table"] == _CHANGES else (2, "Actor")
-    role = role if len(names) == 1 else (4, "Related")
+    # Several share what did it: each is a candidate. What was changed was changed, all of it.
+    role = (2, "Actor") if len(names) == 1 else (4, "Related")
+    role = (3, "Affected") if alert["evidence_table"] == _CHANGES else role
     arn = f"arn:{partition}:lambda:{region}:{account}:function:" if account and region else None
     of_all: Row = {"type": "AWS::Lambda::Function", "role_id": role[0], "role": role[1], **shared}
     return [_known(name=name, uid=arn and arn + name, **of_all) for name in names]

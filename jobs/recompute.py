@@ -56,8 +56,10 @@ def recompute(lake: Lake, alert: Row) -> list[str]:
         found = detect.observations(
             lake, detection, judgement.parameters[detection.id], of_it, judgement.table_versions
         )
-        found = found.where(conditions.on_dates("date", of_it)).where(_same(alert))
-        again += found.toArrow().to_pylist()
+        # Which of them are the alert's is asked here: Sail cannot push such a filter through some detections' plans.
+        rows = found.where(conditions.on_dates("date", of_it)).toArrow().to_pylist()
+        about = _about(alert)
+        again += [row for row in rows if all(row[name] == alert[name] for name in about)]
     differences = _differences(recorded, again)
     if not differences and alert["subject"] != FLOOD:
         differences = _alert_differs(lake, alert, again)
@@ -74,11 +76,14 @@ def _recorded(lake: Lake, alert: Row) -> DataFrame:
     return same.where(F.col("date") >= F.lit(first["date"] if first else date.max)).orderBy("date").limit(alert["days"])
 
 
+def _about(alert: Row) -> tuple[str, ...]:
+    """The columns in which the alert's observations are alike: a flood's are all of its detection, account, region."""
+    return ("detection_id", "account_id", "region") if alert["subject"] == FLOOD else KEY
+
+
 def _same(alert: Row) -> Column:
-    """Observations of what the alert is about; of a flood all of its detection, account and region."""
-    columns = ("detection_id", "account_id", "region") if alert["subject"] == FLOOD else KEY
     same = F.lit(True)
-    for name in columns:
+    for name in _about(alert):
         same = same & F.col(name).eqNullSafe(F.lit(alert[name]))
     return same
 
