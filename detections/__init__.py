@@ -4,6 +4,7 @@ from detections import (
     api_error_burst,
     api_new_region,
     beaconing,
+    change_then_new_behaviour,
     common_destination,
     concurrency_outlier,
     control_plane_change,
@@ -45,4 +46,5 @@ ALL: tuple[Detection, ...] = (
     api_new_region.DETECTION,
     api_error_burst.DETECTION,
     credentials_outside.DETECTION,
+    change_then_new_behaviour.DETECTION,
 )

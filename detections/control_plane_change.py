@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from detections.detection import Detection
 from detections.triage import SEVERITIES
 from transforms.days import is_one_of
-from transforms.principals import HISTORY_DAYS, principals
+from transforms.principals import HISTORY_DAYS, SETTLED_DAYS, principals
 from transforms.sight_changes import LOG_GROUP
 
 SHOWN = 5
@@ -21,8 +21,9 @@ _ACCOUNT = r"(?::|^|image )([0-9]{12})(?::|\.dkr\.ecr\.)"
 
 
 def detect(days: Sequence[date], function_changes: DataFrame, *, min_history_days: float = 7) -> DataFrame:
-    """One observation per principal, function and day: changes by somebody who changed none in the 36 days before, and
-    dangerous ones by whoever.
+    """One observation per principal, function and day: changes by somebody new, and dangerous ones by whoever.
+
+    New is who changed functions for less than a week, in the 36 days before, unless that was in the account's first.
 
     Dangerous is what opens a function to anybody or to another account, a layer, an image or a trigger of an account
     that was not used before, and a role or policy that is mighty by its name. By somebody new that is high, by who
@@ -36,12 +37,10 @@ def detect(days: Sequence[date], function_changes: DataFrame, *, min_history_day
     of_functions = function_changes.where(
         F.col("function_name").isNotNull() & ~F.col("change").isin("published", LOG_GROUP)
     )
-    judged = _with_history(of_functions).where(is_one_of(F.col("date"), days))
-    known = judged.join(principals(function_changes), ["account_id", "principal", "date"])
-    by_aws = F.col("principal").rlike(r"\.amazonaws\.com$|:assumed-role/AWSServiceRoleFor")
+    known = of_functions.join(principals(function_changes), ["account_id", "principal", "date"])
+    judged = _with_history(known).where(is_one_of(F.col("date"), days))
     watched = F.col("watched_days") >= min_history_days
-    usual = F.col("is_usual") | by_aws
-    ranked = known.withColumn("is_usual", usual).withColumn("rank", _rank(usual, watched)).where(F.col("rank") > 0)
+    ranked = judged.withColumn("rank", _rank(F.col("is_usual"), watched)).where(F.col("rank") > 0)
     # One call that changes a role is a change of each of its functions.
     one_call = ranked.groupBy("account_id", "region", "date", "principal", "event_id").agg(
         F.array_join(F.array_sort(F.collect_set("function_name")), ", ").alias("functions"),
@@ -71,15 +70,20 @@ def detect(days: Sequence[date], function_changes: DataFrame, *, min_history_day
 def _with_history(changes: DataFrame) -> DataFrame:
     """Adds `danger`: what is dangerous of a change, in words, and `done_before`: the function was so changed before."""
     day = F.unix_date("date")
-    before = Window.partitionBy("account_id").orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
+    account = Window.partitionBy("account_id").orderBy(day)
     same = Window.partitionBy("account_id", "region", "function_name", "change", "detail").orderBy(day)
     done = F.col("error_code").isNull()
     parts = F.regexp_extract_all(F.coalesce("detail", F.lit("")), F.lit(_ACCOUNT), 1)
     others = F.array_sort(F.array_except(parts, F.array("account_id")))
     foreign = F.when(F.col("change").isin("layer", "trigger", "code") & (F.size(others) > 0), others)
-    met = F.flatten(F.collect_set(F.when(done, F.col("foreign"))).over(before))
+    # What somebody new brought in is not known the day after.
+    lately = F.collect_set(F.when(done & F.col("is_usual"), F.col("foreign"))).over(
+        account.rangeBetween(-SETTLED_DAYS, -1)
+    )
+    long_ago = F.collect_set(F.when(done, F.col("foreign"))).over(account.rangeBetween(-HISTORY_DAYS, -SETTLED_DAYS))
     # Sail has NULL, not an empty list, where nothing came before.
-    met = F.coalesce(met, F.array().cast("array<string>"))
+    none = F.array().cast("array<array<string>>")
+    met = F.flatten(F.concat(F.coalesce(lately, none), F.coalesce(long_ago, none)))
     told = changes.withColumn("foreign", foreign).withColumns(
         {"met": met, "times": F.count(F.when(done, F.lit(1))).over(same.rangeBetween(-HISTORY_DAYS, -1))}
     )
@@ -122,7 +126,7 @@ def _told(daily: DataFrame, min_history_days: float) -> DataFrame:
     others = F.when(F.col("usual_ones") == "", "nobody does so regularly").otherwise(
         F.concat(F.lit("who does so: "), F.col("usual_ones"))
     )
-    since = F.concat(F.lit(f"It had changed functions on at most one of the {HISTORY_DAYS} days before; "), others)
+    since = F.concat(F.lit(f"It had changed no function before, or only since less than {SETTLED_DAYS} days; "), others)
     standing = (
         F.when(F.col("is_usual"), "It changes functions regularly, but this is dangerous whoever does it")
         .when(F.col("watched_days") < min_history_days, "Too little is known of earlier changes to say who does so")
@@ -163,7 +167,7 @@ DETECTION = Detection(
     tables=("function_changes",),
     history_days=HISTORY_DAYS,
     false_positives=(
-        "A colleague who helps out, or a new pipeline: its first two days are told.",
+        "A colleague who helps out, or a new pipeline: each function's first week with it is told.",
         "A webhook that is meant to be public, or a partner's account: accept it once, and it is quiet for 36 days.",
         "A layer of a vendor (monitoring, AWS's own extensions) that is used for the first time.",
         "People who share one role: `principal` has no session's name, so a stranger among them is not new.",

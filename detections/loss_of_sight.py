@@ -18,7 +18,7 @@ _LEASES = ("describe_network_interfaces", "list_functions", *_ENTERING)
 """Without these nobody knows any more which function has which address."""
 _COLUMNS = (
     *SCOPE, "functions", "date", "subject", "severity", "summary", "expected", "principal", "peer_addr", "observed",
-    "evidence_table", "evidence", "first_time", "last_time", "events",
+    "evidence_table", "evidence", "first_time", "last_time", "events", "surprise",
 )  # fmt: skip
 
 
@@ -132,6 +132,8 @@ def _by_day(marked: DataFrame, expected: str) -> DataFrame:
             "evidence_table": F.lit("function_changes"),
             "evidence": first["event_id"],
             "first_time": first["event_time"],
+            # An account does so on one day in a hundred, at most.
+            "surprise": F.lit(2.0),
         }
     )  # fmt: skip
 
@@ -175,6 +177,7 @@ def _unanswered(polls: DataFrame, failed_polls: DataFrame, min_hours: float) -> 
             "evidence_table": F.lit("failed_polls"),
             "evidence": F.concat_ws(":", "first.source_file", F.col("first.source_line").cast("string")),
             "first_time": F.col("first.polled_at"),
+            "surprise": F.lit(1.0),
         }
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from detections.deployments import with_last_change
 from detections.detection import Detection
 from detections.words import known_since, who
 from transforms.behaviours import API_CALL, API_ERROR, since
-from transforms.sensitive_calls import DENIED, harm
+from transforms.sensitive_calls import DENIED, LOOKS, harm
 
 SHOWN = 6
 _WHOSE = ("date", "account_id", "region", "functions")
@@ -21,9 +21,9 @@ def detect(
 ) -> DataFrame:
     """One observation per function, day, and day on which its calls were new; it names them, the harmful ones first.
 
-    It is high when one of them is sensitive (`transforms.sensitive_calls`), or when at least `min_looks` only look
-    around in three services or more; medium otherwise. Calls that began on one day are one subject as long as they
-    go on: what comes another day is told for itself.
+    It is high when one of them is sensitive (`transforms.sensitive_calls`), when two ask who may do what, or when at
+    least `min_looks` only look around in three services or more; medium otherwise. Calls that began on one day are one
+    subject as long as they go on: what comes another day is told for itself.
 
     f, which calls dynamodb:PutItem, calls sts:GetCallerIdentity, iam:ListUsers and iam:CreateUser (which is refused)
     → one observation, high: `f called iam:CreateUser (gives rights; refused), iam:ListUsers (asks who may do what)
@@ -39,11 +39,13 @@ def detect(
     read = F.regexp_extract("thing", ":(?:BatchGet|Describe|Get|Head|List|Lookup|Search|Scan|Query)", 0) != ""
     all_refused = F.coalesce(F.col("refused") >= F.col("events"), F.lit(False))
     does = harm(F.col("thing"))
+    asks = does == LOOKS
     remark = F.concat_ws("; ", does, F.when(all_refused, "refused"))
     words = F.concat("thing", F.when(remark == "", "").otherwise(F.concat(F.lit(" ("), remark, F.lit(")"))))
     said = calls.withColumns(
         {
-            "harm": does,
+            "harm": F.when(~asks, does),
+            "asks": F.when(asks, 1),
             # The harmful ones first.
             "words": F.struct(does.isNull().alias("plain"), words.alias("text")),
             "looks": F.when(read, F.substring_index("thing", ":", 1)),
@@ -54,6 +56,7 @@ def detect(
     daily = said.groupBy(*_WHOSE, "subject").agg(
         F.array_sort(F.collect_list("words")).alias("words"),
         F.count("harm").alias("harms"),
+        F.count("asks").alias("asks"),
         F.count("looks").alias("looked"),
         F.count_distinct("looks").alias("looked_in"),
         F.max("surprise").alias("surprise"),
@@ -64,7 +67,7 @@ def detect(
         F.max("expected").alias("expected"),
         first.alias("first"),
     )
-    looks_around = (F.col("looked") >= min_looks) & (F.col("looked_in") >= 3)
+    looks_around = (F.col("asks") > 1) | ((F.col("looked") >= min_looks) & (F.col("looked_in") >= 3))
     found = daily.withColumns(
         {
             "severity": F.when((F.col("harms") > 0) | looks_around, "high").otherwise("medium"),

@@ -8,15 +8,16 @@ from pyspark.sql import functions as F
 HISTORY_DAYS = 36
 """So far back somebody who changes functions is remembered."""
 SETTLED_DAYS = 7
-"""Who changed functions so long ago, or on two days before, does so usually."""
+"""Who changed functions so long ago does so usually, and who began in the first days that are known of the account."""
 SHOWN = 5
 
 
 def principals(function_changes: DataFrame) -> DataFrame:
     """Who changed functions of an account on a day, and how usual that is, by the changes of the 36 days before.
 
-    account_id, principal, date; is_usual (changed some successfully at least SETTLED_DAYS ago, or on two days before),
-    usual_ones (who else is usual, up to five of them), watched_days (since the account's first change).
+    account_id, principal, date; is_usual (changed some successfully SETTLED_DAYS ago or longer, or began within as many
+    days of the account's first; services of AWS are), usual_ones (who else is usual, up to five of them), watched_days
+    (since the account's first change).
 
     Deploy has released daily for a month, mike for the first time today → (Deploy, true), (mike, false), both with
     usual_ones `…:assumed-role/Deploy` and watched_days 30.
@@ -27,10 +28,14 @@ def principals(function_changes: DataFrame) -> DataFrame:
     daily = of_functions.groupBy("account_id", "principal", "date").agg(done)
     changed = F.when(F.col("done") == 1, F.col("date"))
     before = Window.partitionBy("account_id", "principal").orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
-    known = daily.withColumns({"since": F.min(changed).over(before), "days_before": F.count(changed).over(before)})
-    settled = (F.date_diff("date", "since") >= SETTLED_DAYS) | (F.col("days_before") >= 2)
-    told = known.withColumns({"is_usual": F.coalesce(settled, F.lit(False)), "changed": changed})
     of_account = Window.partitionBy("account_id").orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
+    known = daily.withColumns(
+        {"since": F.min(changed).over(before), "first_change": F.min(changed).over(of_account), "changed": changed}
+    )
+    # Not by what it did in the last days: an intruder who comes back is still one.
+    settled = (F.date_diff("date", "since") >= SETTLED_DAYS) | (F.date_diff("since", "first_change") < SETTLED_DAYS)
+    by_aws = F.col("principal").rlike(r"\.amazonaws\.com$|:assumed-role/AWSServiceRoleFor")
+    told = known.withColumn("is_usual", by_aws | F.coalesce(settled, F.lit(False)))
     lately = Window.partitionBy("account_id").orderBy(day).rangeBetween(-HISTORY_DAYS, 0)
     # Sail has NULL, not an empty list, where there is nothing to collect.
     usual = F.coalesce(
@@ -38,7 +43,7 @@ def principals(function_changes: DataFrame) -> DataFrame:
     )
     more = F.when(F.size("names") > SHOWN, F.lit(", …")).otherwise("")
     return (
-        told.withColumns({"names": F.array_sort(usual), "first_change": F.min("changed").over(of_account)})
+        told.withColumn("names", F.array_sort(usual))
         .withColumns(
             {
                 "usual_ones": F.concat(F.array_join(F.slice("names", 1, SHOWN), ", "), more),

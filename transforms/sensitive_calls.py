@@ -14,7 +14,8 @@ _BLINDS = "blinds those who watch"
 _OPENS = "opens the network"
 _DESTROYS = "destroys data"
 _ACCOUNT = "changes the account itself"
-_LOOKS = "asks who may do what"
+LOOKS = "asks who may do what"
+"""Harmful only together with others: one of them alone is also what an inventory does."""
 
 _CALLS: tuple[tuple[str, str], ...] = (
     # Persistence and escalation by identities: T1098, T1136.
@@ -76,7 +77,7 @@ _CALLS: tuple[tuple[str, str], ...] = (
      "|servicequotas:RequestServiceQuotaIncrease|support:CreateCase", _ACCOUNT),
     ("iam:(?:GetAccountAuthorizationDetails|SimulatePrincipalPolicy|SimulateCustomPolicy|ListUsers|ListRoles"
      "|ListAccessKeys|GetCredentialReport|GenerateCredentialReport|List(?:Attached)?(?:User|Role)Policies)"
-     "|organizations:(?:ListAccounts|DescribeOrganization)", _LOOKS),
+     "|organizations:(?:ListAccounts|DescribeOrganization)", LOOKS),
 )  # fmt: skip
 """A pattern of `service:Action` without the version that Lambda's have, and what the call does.
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from detections import api_new_region, unusual_api_call
+from detections import api_new_region, change_then_new_behaviour, unusual_api_call
 from detections.deployments import with_last_change
 from tests.detections.test_changes_of_functions import DEPLOY, changed, changes
 from tests.detections.test_detections import novelties_of
@@ -81,15 +81,15 @@ def test_new_calls_are_one_observation(spark: SparkSession) -> None:
     hours = [
         *called(*new), *called("dynamodb:PutItem"), refusal, hour(**quiet, peer_name="payroll-01"),
         *called("dynamodb:PutItem", **quiet), *called(*new, account_id="young"),
-        *called("sqs:SendMessage", account_id="release"),
+        *called("sqs:SendMessage", account_id="release"), *called("iam:ListRoles", account_id="inventory"),
     ]  # fmt: skip
     baseline = [
         *calls("dynamodb:PutItem"), *calls("dynamodb:PutItem", **quiet), known(**quiet),
         *calls("dynamodb:PutItem", account_id="young", learned_from=TODAY - 3 * DAY),
-        *calls("dynamodb:PutItem", account_id="release"),
+        *calls("dynamodb:PutItem", account_id="release"), *calls("dynamodb:PutItem", account_id="inventory"),
     ]  # fmt: skip
     rows = {r["account_id"]: r for r in found_by(spark, hours, baseline)}
-    assert set(rows) == {ACCOUNT, "release"}
+    assert set(rows) == {ACCOUNT, "release", "inventory"} and rows["inventory"]["severity"] == "medium"
     row = rows[ACCOUNT]
     assert row["summary"] == (
         "f called iam:CreateUser (gives rights; refused), iam:ListUsers (asks who may do what) and "
@@ -175,3 +175,59 @@ def test_the_last_change_before(spark: SparkSession) -> None:
     assert len(found) == len(cases) + 1 and {case for case in cases if found[case]["change"]} == {
         case for case, (_, sentence) in cases.items() if sentence
     }
+
+
+def test_a_change_and_then_something_new(spark: SparkSession) -> None:
+    """One account a case, in which Deploy has released for a month."""
+    mike: Row = {"principal": f"arn:aws:iam::{ACCOUNT}:user/mike"}
+    peer = {"peer_kind": "ec2", "peer_name": "payroll-01", "peer_internal": True, "peer_port": 22, "thing": "x"}
+    both = {"candidates": "f, g"}
+    again = known(**peer, status="flagged", first_seen=TODAY - DAY, days_seen=1)
+    new = [hour(**peer)]
+    cases: dict[str, tuple[list[Row], list[Row], list[Row], str | None]] = {
+        # case: today's hours, what is known besides, changes, severity
+        "by somebody new": (new, [], [changed(**mike)], "high"),
+        "by who deploys": (new, [], [changed()], "low"),
+        "one before a release": (new, [], [changed(**mike), changed(event_id="r", event_time=at("9:55"))], "high"),
+        "two days ago": (new, [], [changed(**mike, event_time=at("9:25") - 2 * DAY)], None),
+        "yesterday": (new, [], [changed(**mike, event_time=at("4T23:00"))], "high"),
+        "afterwards": (new, [], [changed(**mike, event_time=at("10:30"))], None),
+        "refused": (new, [], [changed(**mike, error_code="AccessDenied")], None),
+        "of another function": (new, [], [changed(**mike, function_name="g")], None),
+        "new since yesterday": (new, [again], [changed(**mike)], None),
+        "nothing new": ([hour()], [], [changed(**mike)], None),
+        "one of two": (
+            [hour(**peer, **both), hour(**peer, **both, function_name="g")], [known(function_name="g")],
+            [changed(**mike, function_name="g")], "high",
+        ),
+        "a peer and a call": ([*new, *called("iam:CreateUser")], calls("s3:GetObject"), [changed(**mike)], "high"),
+    }  # fmt: skip
+    news, baseline, made = [], [], []
+    for case, (hours, before, of_changes, _) in cases.items():
+        releases = [changed(event_id=f"r{n}", event_time=at("9:25") - n * DAY) for n in range(3, 30, 3)]
+        news += [r | {"account_id": case} for r in hours]
+        baseline += [r | {"account_id": case} for r in (known(), *before)]
+        made += [r | {"account_id": case} for r in (*releases, *of_changes)]
+    news.append(hour(**peer, account_id="nothing known"))
+    baseline.append(known(account_id="nothing known"))
+    made.append(changed(account_id="nothing known"))
+    found = change_then_new_behaviour.detect(
+        [TODAY], novelties_of(spark, news, baseline), changes(spark, *made),
+        **change_then_new_behaviour.DETECTION.parameters,
+    )  # fmt: skip
+    told = {r["account_id"]: r for r in rows_of(OBSERVATIONS.filled(found))}
+    assert told.pop("nothing known")["severity"] == "medium" and found.count() == len(told) + 1
+    assert {case: r["severity"] for case, r in told.items()} == {
+        case: severity for case, (*_, severity) in cases.items() if severity
+    }
+    row = told["a peer and a call"]
+    assert row["summary"] == (
+        f"The code of f was changed by {mike['principal']} at 2026-01-05 09:25, from 198.51.100.7 (code hash abc=). 40 "
+        "minutes later it began to: call iam:CreateUser; talk to payroll-01 (ec2, port 22). Who changed it is new to "
+        f"changing functions; who does so: {DEPLOY}."
+    )
+    assert (row["observed"], row["principal"], row["evidence"]) == (2, mike["principal"], "change-1")
+    assert (row["subject"], row["functions"]) == ("after a change at 2026-01-05 09:25:00", "f")
+    assert told["one of two"]["functions"] == "f, g"
+    assert "The code of g was" in told["one of two"]["summary"]
+    assert "later one of f, g (they share an interface) began to: talk" in told["one of two"]["summary"]

@@ -69,6 +69,12 @@ def test_who_and_what(spark: SparkSession) -> None:
             [shim | {"detail": f"{shim['detail']}, {LAYER.format('999988887777')}"},
              shim | {"function_name": "g", "event_time": at("9:25") - 5 * DAY}], "medium",
         ),
+        "a layer that somebody new brought": (
+            [shim, shim | by_mike | {"function_name": "g", "event_time": at("9:25") - 5 * DAY}], "medium",
+        ),
+        "a layer that somebody brought long ago": (
+            [shim, shim | by_mike | {"function_name": "g", "event_time": at("9:25") - 8 * DAY}], None,
+        ),
         "an own layer": ([shim | {"detail": LAYER.format(ACCOUNT)}], None),
         "a stranger's queue": (
             [{"change": "trigger", "detail": "arn:aws:sqs:eu-west-1:111122223333:jobs"}], "medium",
@@ -79,6 +85,10 @@ def test_who_and_what(spark: SparkSession) -> None:
         "refused": ([by_mike | {"error_code": "AccessDenied"}], "low"),
         "opening refused": ([by_mike | opens | {"error_code": "AccessDenied"}], "medium"),
         "the day after": ([by_mike, by_mike | {"event_time": at("9:25") - DAY, "event_id": "a"}], "medium"),
+        "the third day": (
+            [by_mike, *[by_mike | {"event_time": at("9:25") - n * DAY, "event_id": f"a{n}"} for n in (1, 2, 6)]],
+            "medium",
+        ),
         "the week after": ([by_mike, by_mike | {"event_time": at("9:25") - 7 * DAY, "event_id": "a"}], None),
         "tried in vain before": (
             [by_mike, by_mike | {"event_time": at("9:25") - 7 * DAY, "event_id": "a", "error_code": "x"}], "medium",
@@ -100,8 +110,8 @@ def test_who_and_what(spark: SparkSession) -> None:
     assert got == {case: severity for case, (_, severity) in cases.items()}
     row = found["code by somebody new"]
     assert row["summary"] == (
-        f"{MIKE} changed f: code (code hash abc=); from 198.51.100.7 with Boto3/1.42.61. It had changed functions "
-        f"on at most one of the 36 days before; who does so: {DEPLOY}."
+        f"{MIKE} changed f: code (code hash abc=); from 198.51.100.7 with Boto3/1.42.61. It had changed no "
+        f"function before, or only since less than 7 days; who does so: {DEPLOY}."
     )
     assert (row["principal"], row["functions"], row["subject"]) == (MIKE, "f", f"changed by {MIKE}")
     assert (row["evidence"], row["first_time"], row["baseline_days"]) == ("e0", at("9:25"), 30)
