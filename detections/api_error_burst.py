@@ -6,6 +6,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from detections.deployments import with_last_change
 from detections.detection import Detection
 from transforms.behaviours import API_CALL, API_ERROR
 from transforms.sensitive_calls import DENIED, harm
@@ -19,6 +20,7 @@ _FUNCTION = ("account_id", "region", "function_name")
 def detect(
     days: Sequence[date],
     function_activity_hourly: DataFrame,
+    function_changes: DataFrame,
     *,
     min_actions: float = 5,
     min_refusals: float = 20,
@@ -71,7 +73,7 @@ def detect(
     tries = F.col("news") >= min_actions
     floods = F.col("events") >= F.greatest(F.lit(min_refusals), F.col("most") * times_usual)
     found = judged.where((age >= min_history_days) & (tries | floods))
-    return _told(found, tries, age)
+    return with_last_change(_told(found, tries, age), function_changes)
 
 
 def _told(found: DataFrame, tries: Column, age: Column) -> DataFrame:
@@ -110,7 +112,7 @@ DETECTION = Detection(
     severity="medium",
     technique="T1580 Cloud Infrastructure Discovery",
     attack_version="19",
-    tables=("function_activity_hourly",),
+    tables=("function_activity_hourly", "function_changes"),
     history_days=HISTORY_DAYS,
     false_positives=(
         "A release or a change of the role's policy that forgot permissions: then one or two calls fail all the time.",
@@ -124,8 +126,8 @@ DETECTION = Detection(
         "Read `summary`: different services that only look around (List, Describe, Get) are somebody who tries out.",
         "In function_api_calls, read all calls of the function (`functions`) in the hour around opened_at: what was "
         "not refused, and from which source_ip_address?",
-        "In function_changes, look for a change of it or of its role in the day before opened_at; without one, take it "
-        "out of service and keep its code.",
+        "`change` names the last change of it, or of its role, in the 24 hours before opened_at, and who made it; "
+        "unless its owner confirms it, take the function out of service and keep its code.",
     ),
     detect=detect,
     parameters={"min_actions": 5, "min_refusals": 20, "times_usual": 5, "min_history_days": 7},

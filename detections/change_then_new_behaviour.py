@@ -29,9 +29,8 @@ def detect(
     """One observation per change and day after which a function did something new within `within_hours`: both facts.
 
     What is new (a peer, a call, a region) counts on its first day, and follows the last change before it, by somebody
-    new if there is one. High if
-    somebody new made the change (see `transforms.principals`), low if who usually does, medium where less than
-    `min_history_days` of changes are known. The alerts on the new things stay as they are.
+    new if there is one. High if somebody new made the change (see `transforms.principals`), low if who usually does,
+    medium where less than `min_history_days` of changes are known. The alerts on the new things stay as they are.
 
     mike, who never did, changed the code of f at 10:00; at 10:40 it talks to payroll-01 for the first time → high:
     `The code of f was changed by …:user/mike at 2026-03-01 10:00, from 198.51.100.7 (code hash abc=). 40 minutes later

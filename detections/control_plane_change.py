@@ -126,7 +126,7 @@ def _told(daily: DataFrame, min_history_days: float) -> DataFrame:
     others = F.when(F.col("usual_ones") == "", "nobody does so regularly").otherwise(
         F.concat(F.lit("who does so: "), F.col("usual_ones"))
     )
-    since = F.concat(F.lit(f"It had changed no function before, or only since less than {SETTLED_DAYS} days; "), others)
+    since = F.concat(F.lit(f"It is new to changing functions (for less than {SETTLED_DAYS} days); "), others)
     standing = (
         F.when(F.col("is_usual"), "It changes functions regularly, but this is dangerous whoever does it")
         .when(F.col("watched_days") < min_history_days, "Too little is known of earlier changes to say who does so")

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from detections.connections import FEW_DOORS
+from detections.deployments import with_last_change
 from detections.detection import Detection
 from detections.words import who
 from transforms.behaviours import PEER
@@ -18,6 +19,7 @@ _SET = ("account_id", "region", "candidates", "inside")
 def detect(
     days: Sequence[date],
     function_activity_hourly: DataFrame,
+    function_changes: DataFrame,
     *,
     min_doors: float = FEW_DOORS,
     min_history_days: float = 7,
@@ -81,7 +83,7 @@ def detect(
     side = F.when(F.col("inside"), "internal").otherwise("external")
     shown = F.array_join(F.slice("names", 1, 5), ", ")
     more = F.when(F.size("names") > 5, ", …").otherwise("")
-    return found.withColumn("functions", F.col("candidates")).withColumns(
+    told = found.withColumn("functions", F.col("candidates")).withColumns(
         {
             "subject": F.concat(side, F.lit(" scan")),
             "severity": F.when(F.col("inside"), "high").otherwise("medium"),
@@ -105,6 +107,7 @@ def detect(
             "baseline_days": F.size("earlier").cast("bigint"),
         }
     )  # fmt: skip
+    return with_last_change(told, function_changes)
 
 
 DETECTION = Detection(
@@ -113,7 +116,7 @@ DETECTION = Detection(
     severity="high",
     technique="T1046 Network Service Discovery",
     attack_version="19",
-    tables=("function_activity_hourly",),
+    tables=("function_activity_hourly", "function_changes"),
     history_days=HISTORY_DAYS,
     false_positives=(
         "A monitoring job whose list of targets was just extended to machines that are not up yet.",
@@ -127,8 +130,8 @@ DETECTION = Detection(
     runbook=(
         "Read `summary`: neighbouring addresses on one port are a search, many ports of one address a probe.",
         "In function_flows, read what the functions (`functions`) did from opened_at onward: did one open?",
-        "In function_changes, look for a deployment of it in the day before opened_at; without one, take it out of "
-        "service.",
+        "`change` names the last change in the 24 hours before opened_at, and who made it; unless its owner confirms "
+        "it, take the function out of service.",
     ),
     detect=detect,
     parameters={"min_doors": FEW_DOORS, "min_history_days": 7},

@@ -110,8 +110,8 @@ def test_who_and_what(spark: SparkSession) -> None:
     assert got == {case: severity for case, (_, severity) in cases.items()}
     row = found["code by somebody new"]
     assert row["summary"] == (
-        f"{MIKE} changed f: code (code hash abc=); from 198.51.100.7 with Boto3/1.42.61. It had changed no "
-        f"function before, or only since less than 7 days; who does so: {DEPLOY}."
+        f"{MIKE} changed f: code (code hash abc=); from 198.51.100.7 with Boto3/1.42.61. It is new to "
+        f"changing functions (for less than 7 days); who does so: {DEPLOY}."
     )
     assert (row["principal"], row["functions"], row["subject"]) == (MIKE, "f", f"changed by {MIKE}")
     assert (row["evidence"], row["first_time"], row["baseline_days"]) == ("e0", at("9:25"), 30)

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from detections import api_error_burst, credentials_outside
 from tests.detections.test_api_calls import called
+from tests.detections.test_changes_of_functions import changed, changes
 from tests.rows import ACCOUNT, REGION, Row, at, frame, rows_of
 from tests.transforms.test_baselines import CALL, TODAY, hour
 from transforms.schemas import FUNCTION_ACTIVITY_HOURLY, FUNCTION_API_CALLS, OBSERVATIONS
@@ -116,7 +117,10 @@ def test_refusals(spark: SparkSession) -> None:
     rows = [r | {"account_id": case} for case, (today, _) in cases.items() for r in today]
     rows += [r | {"account_id": case} for case in cases for r in earlier(usual, 6 if case == "young" else 10)]
     found = api_error_burst.detect(
-        [TODAY], frame(spark, FUNCTION_ACTIVITY_HOURLY, rows), **api_error_burst.DETECTION.parameters
+        [TODAY],
+        frame(spark, FUNCTION_ACTIVITY_HOURLY, rows),
+        changes(spark, changed(account_id="five")),
+        **api_error_burst.DETECTION.parameters,
     )
     told = {r["account_id"]: r for r in rows_of(OBSERVATIONS.filled(found)) if r["date"] == TODAY}
     got = {case: told[case]["severity"] if case in told else None for case in cases}
@@ -125,6 +129,7 @@ def test_refusals(spark: SparkSession) -> None:
         "f was refused 5 times: iam:CreateUser, s0:ListThings, s1:ListThings, s2:ListThings, s3:ListThings. 5 of these "
         "calls had not been refused in the 36 days before, in which the worst day had 0 refusals."
     )
+    assert told["five"]["change"] and not told["ten"]["change"]
     assert (told["far above the worst day"]["observed"], told["far above the worst day"]["usual"]) == (50, 10)
 
 

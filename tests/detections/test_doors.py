@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from detections import common_destination, new_internal_connection, scan, threat_list
@@ -14,7 +14,14 @@ from detections.scan import HISTORY_DAYS
 from tests.detections.test_detections import INSIDE, found_by, novelties_of
 from tests.rows import ACCOUNT, Row, at, frame, rows_of
 from tests.transforms.test_baselines import TODAY, hour, known
-from transforms.schemas import FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS, NOVELTIES, OBSERVATIONS, THREATS
+from transforms.schemas import (
+    FUNCTION_ACTIVITY_HOURLY,
+    FUNCTION_CHANGES,
+    FUNCTION_FLOWS,
+    NOVELTIES,
+    OBSERVATIONS,
+    THREATS,
+)
 
 DAY = timedelta(days=1)
 
@@ -35,6 +42,10 @@ def doors(count: int, answered: int = 0, **overrides: Any) -> list[Row]:
     ]  # fmt: skip
 
 
+def none(spark: SparkSession) -> DataFrame:
+    return frame(spark, FUNCTION_CHANGES, [])
+
+
 def test_many_doors(spark: SparkSession) -> None:
     """The docstring's, and who is not told of: too few doors, doors that open, no history, who always knocks."""
     daily = [
@@ -53,7 +64,9 @@ def test_many_doors(spark: SparkSession) -> None:
         *habit(account_id="known"), *doors(20, account_id="known"),
         *[r | {"hour": r["hour"] - DAY, "date": TODAY - DAY} for r in doors(20, account_id="known")],
     ]  # fmt: skip
-    found = scan.detect([TODAY], frame(spark, FUNCTION_ACTIVITY_HOURLY, cases), **scan.DETECTION.parameters)
+    found = scan.detect(
+        [TODAY], frame(spark, FUNCTION_ACTIVITY_HOURLY, cases), none(spark), **scan.DETECTION.parameters
+    )
     rows = {r["account_id"]: r for r in rows_of(OBSERVATIONS.filled(found)) if r["date"] == TODAY}
     assert set(rows) == {ACCOUNT, "shared"}
     row = rows[ACCOUNT]
@@ -71,11 +84,12 @@ def test_each_judged_day_looks_back_as_if_alone(spark: SparkSession) -> None:
     days = [TODAY - (HISTORY_DAYS + 4) * DAY, TODAY]
     hours = [*habit(HISTORY_DAYS + 15), *doors(20)]
     hours += [r | {k: r[k] + (days[0] - TODAY) for k in ("hour", "first_time", "last_time", "date")} for r in doors(20)]
-    activity = frame(spark, FUNCTION_ACTIVITY_HOURLY, hours)
+    activity, changes = frame(spark, FUNCTION_ACTIVITY_HOURLY, hours), none(spark)
 
     def judged(wanted: list[date]) -> list[Row]:
         since = min(wanted) - HISTORY_DAYS * DAY
-        found = scan.detect(wanted, activity.where(F.col("date") >= F.lit(since)), **scan.DETECTION.parameters)
+        seen = activity.where(F.col("date") >= F.lit(since))
+        found = scan.detect(wanted, seen, changes, **scan.DETECTION.parameters)
         return [r for r in rows_of(OBSERVATIONS.filled(found)) if r["date"] in wanted]
 
     together = sorted(judged(days), key=lambda r: str(r["date"]))
