@@ -26,10 +26,10 @@ def detect(days: Sequence[date], function_changes: DataFrame, *, min_history_day
     New is who changed functions for less than a week, in the 36 days before, unless that was in the account's first.
 
     Dangerous is what opens a function to anybody or to another account, a layer, an image or a trigger of an account
-    that was not used before, and a role or policy that is mighty by its name. By somebody new that is high, by who
-    changes functions regularly medium, unless the same function has been opened so before. Other changes by somebody
-    new are medium (code, layer, role …) or low (a timeout, a variable …). What was refused counts less by one step.
-    Nobody is new in an account whose first known change is younger than `min_history_days`.
+    that was not used before, a role or policy that is mighty by its name, and lifting a role's boundary. By somebody
+    new that is high, by who changes functions regularly medium, unless the same function has been opened so before.
+    Other changes by somebody new are medium (code, layer, role …) or low (a timeout, a variable …). What was refused
+    counts less by one step. Nobody is new in an account whose first known change is younger than `min_history_days`.
 
     Deploy has released daily for a month. mike, for the first time, changes the code of f → medium; and gives it an URL
     without authentication → high. Deploy lets another account call g → medium.
@@ -75,7 +75,8 @@ def _with_history(changes: DataFrame) -> DataFrame:
     done = F.col("error_code").isNull()
     parts = F.regexp_extract_all(F.coalesce("detail", F.lit("")), F.lit(_ACCOUNT), 1)
     others = F.array_sort(F.array_except(parts, F.array("account_id")))
-    foreign = F.when(F.col("change").isin("layer", "trigger", "code") & (F.size(others) > 0), others)
+    gives = ~F.coalesce("detail", F.lit("")).rlike("^(?:detach|delete|removed)")
+    foreign = F.when(F.col("change").isin("layer", "trigger", "code") & (F.size(others) > 0) & gives, others)
     # What somebody new brought in is not known the day after.
     lately = F.collect_set(F.when(done & F.col("is_usual"), F.col("foreign"))).over(
         account.rangeBetween(-SETTLED_DAYS, -1)
@@ -90,9 +91,12 @@ def _with_history(changes: DataFrame) -> DataFrame:
     unmet = F.array_join(F.array_except("foreign", "met"), ", ")
     from_stranger = F.when(unmet != "", F.concat(F.lit("of the account "), unmet, F.lit(", never used before")))
     mighty = F.col("change").isin("role", "role policy", "created") & F.col("detail").rlike(_POWERFUL)
-    gives = ~F.col("detail").rlike("^(?:detach|delete)")
+    unbound = F.col("detail").startswith("delete role permissions boundary")
     danger = F.coalesce(
-        F.concat(F.lit("opens it to "), "opens_to"), from_stranger, F.when(mighty & gives, F.lit("mighty by its name"))
+        F.concat(F.lit("opens it to "), "opens_to"),
+        from_stranger,
+        F.when(mighty & gives, F.lit("mighty by its name")),
+        F.when((F.col("change") == "role policy") & unbound, F.lit("lifts its boundary")),
     )
     return told.withColumns({"danger": danger, "done_before": F.col("times") > 0}).drop("foreign", "met", "times")
 

@@ -79,6 +79,12 @@ def test_who_and_what(spark: SparkSession) -> None:
         "a stranger's queue": (
             [{"change": "trigger", "detail": "arn:aws:sqs:eu-west-1:111122223333:jobs"}], "medium",
         ),
+        "a stranger's queue taken away": (
+            [{"change": "trigger", "detail": "removed arn:aws:sqs:eu-west-1:111122223333:jobs"}], None,
+        ),
+        "a boundary lifted": (
+            [{"change": "role policy", "detail": "delete role permissions boundary of r"}], "medium",
+        ),
         "a stranger's image": ([{"detail": "image 111122223333.dkr.ecr.eu-west-1.amazonaws.com/a:1"}], "medium"),
         "rights by who deploys": ([mighty], "medium"),
         "rights taken away": ([mighty | {"detail": "detach role policy AdministratorAccess of r"}], None),
