@@ -200,6 +200,12 @@ def _spike(rng: Rng, one: Series) -> tuple[Series, slice]:
     return _more(one, span, 10), span
 
 
+def _busy_spike(rng: Rng, one: Series) -> tuple[Series, slice]:
+    """At an hour that is busier than three quarters of those in which it runs."""
+    span = _span(rng, one, 1, float(np.quantile(one.invocations[one.invocations > 0], 0.75)))
+    return _more(one, span, 10), span
+
+
 def _sustained(rng: Rng, one: Series) -> tuple[Series, slice]:
     span = _span(rng, one, 48)
     return _more(one, span, 4), span
@@ -244,6 +250,7 @@ def _gigabyte(rng: Rng, one: Series) -> tuple[Series, slice]:
 
 ANOMALIES: dict[str, tuple[str, Callable[[Rng, Series], tuple[Series, slice]]]] = {
     "x10 for an hour": ("invocation_spike", _spike),
+    "x10 for a busy hour": ("invocation_spike", _busy_spike),
     "x4 for two days": ("invocation_spike", _sustained),
     "70 % errors for 2 h": ("error_outlier", _failing),
     "throttled for 1-3 h": ("throttle_outlier", _throttled),

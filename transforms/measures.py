@@ -139,5 +139,6 @@ def _grid(group: pa.Table, weighted: bool) -> Grid:
     exists.ravel()[place] = own
     for table, name, absent in ((values, "value", 0.0), (weights, "weight", 0.0 if weighted else 1.0)):
         numbers = group[name].to_numpy(zero_copy_only=False).astype(np.float64)
-        table.ravel()[place] = np.where(own, numbers, absent)
+        # Less than nothing is a broken point.
+        table.ravel()[place] = np.where(own, np.maximum(numbers, 0.0), absent)
     return Grid(first, known, exists, values, weights)
