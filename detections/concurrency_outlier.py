@@ -18,7 +18,7 @@ def detect(
     *,
     min_rise: float = 10,
     min_ratio: float = 3,
-    min_surprise: float = 3,
+    min_surprise: float = 4,
     min_history_days: float = 7,
 ) -> DataFrame:
     """Observations of functions of which `min_rise` more ran at once, in an hour, than usually do at that time.
@@ -57,5 +57,5 @@ DETECTION = Detection(
         "In function_changes, look for a new trigger or a change of concurrency in the day before opened_at.",
     ),
     detect=detect,
-    parameters={"min_rise": 10, "min_ratio": 3, "min_surprise": 3, "min_history_days": 7},
+    parameters={"min_rise": 10, "min_ratio": 3, "min_surprise": 4, "min_history_days": 7},
 )

@@ -17,12 +17,12 @@ def detect(
     function_metrics_hourly: DataFrame,
     *,
     min_rise: float = 3,
-    min_share: float = 0.4,
+    min_share: float = 0.5,
     min_ratio: float = 3,
     min_surprise: float = 2,
     min_history_days: float = 7,
 ) -> DataFrame:
-    """Observations of functions of whose invocations `min_share` more than usual failed, in an hour or in six hours.
+    """Observations of functions of which a part of `min_share` more than usual failed, in an hour or in six hours.
 
     At least `min_rise` more errors, and `min_ratio` times as many, as so many invocations usually have; more than in
     any hour of the history.
@@ -67,5 +67,5 @@ DETECTION = Detection(
         "Read the function's own log (`functions`) of that hour: odd input from outside is somebody who tries doors.",
     ),
     detect=detect,
-    parameters={"min_rise": 3, "min_share": 0.4, "min_ratio": 3, "min_surprise": 2, "min_history_days": 7},
+    parameters={"min_rise": 3, "min_share": 0.5, "min_ratio": 3, "min_surprise": 2, "min_history_days": 7},
 )

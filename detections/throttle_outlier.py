@@ -18,7 +18,7 @@ def detect(
     *,
     min_rise: float = 10,
     min_ratio: float = 3,
-    min_surprise: float = 2.5,
+    min_surprise: float = 3,
     min_history_days: float = 7,
 ) -> DataFrame:
     """Observations of functions with at least `min_rise` more throttled invocations than usual, in one or six hours.
@@ -59,5 +59,5 @@ DETECTION = Detection(
         "If its invocations rose, too, look who calls `functions`; reserve concurrency for what must not stop.",
     ),
     detect=detect,
-    parameters={"min_rise": 10, "min_ratio": 3, "min_surprise": 2.5, "min_history_days": 7},
+    parameters={"min_rise": 10, "min_ratio": 3, "min_surprise": 3, "min_history_days": 7},
 )

@@ -193,7 +193,9 @@ def _of_span(history: _History, span: int, limits: Limits) -> Excess | None:
     levels = (before + grain) / (history.typical * heavy + grain)
     # Each place of the day with those around it.
     highest = (
-        np.where(np.isnan(levels), 0.0, levels).max(axis=0)[_places(len(observed), limits.around // span)].max(axis=1)
+        np.where(np.isnan(levels), 0.0, levels)
+        .max(axis=0)[_places(len(observed), -(-limits.around // span))]
+        .max(axis=1)
     )
     with np.errstate(invalid="ignore"):
         told = (observed >= limits.min_rise) & (level > _RECORD * highest)

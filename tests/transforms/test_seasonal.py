@@ -98,7 +98,7 @@ class Oracle:
                     )
                 else:
                     expected = self.total(self.day, begin, span, "expected", self.day) or 0.0
-                away = self.limits.around // span * length
+                away = math.ceil(self.limits.around / span) * length
                 near = [b for b in begins if min((b - begin) % HOURS, (begin - b) % HOURS) <= away]
                 levels = [level(d, b) for d in range(self.first, until) for b in near]
                 own = level(self.day, begin)
