@@ -11,6 +11,9 @@ from detections.words import PRICES, cost, decimal, of_function, told, when
 from transforms.measures import FUNCTION, unusual
 from transforms.seasonal import HISTORY_DAYS, Limits
 
+_FEWEST = 3
+"""Invocations, that a mean is taken of: a single one may always be slow."""
+
 
 def detect(
     days: Sequence[date],
@@ -35,6 +38,7 @@ def detect(
         5.0, min_rise_seconds, min_ratio, min_surprise, min_history_days, min_mean_rise_seconds, (6, 24, 48), 12
     )
     found = unusual(function_metrics_hourly, FUNCTION, days, F.col("duration_seconds"), limits, "invocations")
+    found = found.where(F.col("weight") >= _FEWEST)
     of_all = {"all_seconds": F.col("observed"), "all_usual": F.col("usual")}
     means = {"observed": F.col("observed") / F.col("weight"), "usual": F.col("usual") / F.col("weight")}
     slow = found.withColumns(of_all).withColumns({name: F.round(mean, 6) for name, mean in means.items()})

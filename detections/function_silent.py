@@ -21,7 +21,7 @@ def detect(
     *,
     min_hours: float = 24,
     min_ratio: float = 2.5,
-    min_surprise: float = 3,
+    min_surprise: float = 4.5,
     min_history_days: float = 7,
 ) -> DataFrame:
     """Observations of functions that have not run for `min_hours`, and `min_ratio` times as long as ever before.
@@ -101,5 +101,5 @@ DETECTION = Detection(
         "If it watches something, or writes an audit, ask what was not seen since opened_at.",
     ),
     detect=detect,
-    parameters={"min_hours": 24, "min_ratio": 2.5, "min_surprise": 3, "min_history_days": 7},
+    parameters={"min_hours": 24, "min_ratio": 2.5, "min_surprise": 4.5, "min_history_days": 7},
 )
