@@ -119,10 +119,15 @@ def _alike(kept: Table, alert: Row) -> Column:
 
 
 def _days(alert: Row) -> list[date]:
-    """Those of the alert, and that of the hour which is its evidence: of silence the last before it."""
+    """Those of the alert, and that of the hour which is its evidence: of silence the last before it.
+
+    A change may be of the day before what followed it.
+    """
     first, last = alert["opened_at"].date(), alert["updated_at"].date()
     days = {first + timedelta(days=n) for n in range((last - first).days + 1)}
     hour = re.fullmatch(r"(\d{4}-\d{2}-\d{2}) \d{2}:\d{2}", alert["evidence"] or "")
+    if alert["evidence_table"] == "function_changes":
+        days |= {first - timedelta(days=1)}
     with suppress(ValueError):
         days |= {date.fromisoformat(hour[1])} if hour else set()
     return sorted(days)

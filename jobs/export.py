@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pyspark.sql import functions as F
@@ -56,7 +56,8 @@ def _events(lake: Lake, rows: list[Row]) -> dict[str, Row]:
     if not wanted:
         return {}
     ids = lake.frame(ALERTS, [{"evidence": name} for name in sorted({row["evidence"] for row in wanted})])
-    days = {row["opened_at"].date() for row in wanted}
+    # A change may be of the day before what followed it.
+    days = {row["opened_at"].date() - timedelta(days=n) for row in wanted for n in (0, 1)}
     events = lake.read(CLOUDTRAIL_EVENTS).where(conditions.on_dates("date", days))
     found = events.join(ids.select(F.col("evidence").alias("event_id")), "event_id", "left_semi").select(
         "event_id", "event_source", "event_name", "error_code"
