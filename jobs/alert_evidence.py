@@ -57,7 +57,9 @@ def tables(lake: Lake, alert: Row) -> list[Shown]:
     if kept is None:
         return []
     rows = _rows(lake, kept, alert)
-    columns = [name for name in _COLUMNS.get(kept.name, kept.schema.names[:10]) if name in kept.schema.names]
+    columns = list(_COLUMNS.get(kept.name, kept.schema.names[:10]))
+    if "function_name" in columns and ", " not in (alert["functions"] or ", "):
+        columns.remove("function_name")  # it stands above
     shown = [table(f"The evidence ({kept.name})", columns, [[row[name] for name in columns] for row in rows])]
     if kept is FUNCTION_FLOWS and rows:
         shown.append(_records(lake, rows[0]))
@@ -75,6 +77,8 @@ def _rows(lake: Lake, kept: Table, alert: Row) -> list[Row]:
         if name in columns and alert[name] not in (None, "unknown"):
             here = here.where(F.col(name) == F.lit(alert[name]))
     named, alike = _is_named(kept, alert), _alike(kept, alert)
+    if "hour" in columns:  # which is every function's
+        named = named & alike
     time = next((name for name in _TIMES if name in columns), kept.key[0])
     found = here.where(named | alike).withColumn("named", named)
     if kept is FUNCTION_FLOWS:  # every candidate has the same conversations
