@@ -13,11 +13,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from transforms.columns import SCOPE
-from transforms.days import is_one_of
+from transforms.days import is_one_of, ranges
 from transforms.seasonal import HISTORY_DAYS, HOURS, Excess, Floats, Limits, excesses
 
 FUNCTION = (*SCOPE, "function_name")
 """The key of a function's own numbers."""
+_FEW_RANGES = 50
 _HOUR = 3_600
 _DAY = HOURS * _HOUR
 _TYPES: dict[Any, tuple[str, pa.DataType]] = {"float": ("double", pa.float64()), "int": ("bigint", pa.int64())}
@@ -88,7 +89,9 @@ def by_series(
     known. Fields of the class `finding` that count hours come as times.
     """
     measures = {field.name: _TYPES[field.type] for field in fields(finding)}
-    near = is_one_of(F.col("date"), {day - timedelta(days=n) for day in days for n in range(HISTORY_DAYS + 1)})
+    looked = {day - timedelta(days=n) for day in days for n in range(HISTORY_DAYS + 1)}
+    # It only saves work: nothing is looked at beyond a day's history. Where it would be long it costs more.
+    near = is_one_of(F.col("date"), looked) if len(ranges(looked)) <= _FEW_RANGES else F.lit(True)
     second = F.unix_timestamp("hour").alias("second")
     own = chosen.where(near).select(
         *key, second, "value", F.col(weight).cast("double").alias("weight") if weight else F.lit(1.0).alias("weight")
