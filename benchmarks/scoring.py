@@ -7,7 +7,8 @@ began until two days after it ended (detections may need a day or two to be sure
 - *related*, when it is of another kind: neither right nor wrong, and it finds nothing.
 
 Without a scenario it is *acceptable*, when something benign happened of which one may have an alert of that kind, and
-*false* otherwise. A scenario that concerns the whole account meets alerts of any function, but only of its kinds.
+*false* otherwise. A scenario that concerns the whole account meets alerts of any function, and an alert about the
+account meets any scenario, but only of its kinds.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ def score(
 def _meets(alert: Alert, scenario: Scenario) -> bool:
     if not _within(alert, scenario.start, scenario.end):
         return False
-    if not scenario.functions:
+    if not scenario.functions or not alert.functions:
         return alert.detection in scenario.families
     return bool(alert.functions & scenario.functions)
 

@@ -12,7 +12,7 @@ from detections.words import who
 from transforms.behaviours import PEER
 from transforms.columns import SCOPE
 from transforms.days import is_one_of
-from transforms.peers import network_of
+from transforms.peers import LANDLORDS, network_of
 from transforms.periodicity import BEACON
 from transforms.rhythms import once, rhythms
 
@@ -20,7 +20,6 @@ LOOK_BACK_DAYS = 7
 _SET = (*SCOPE, "candidates")
 _KEY = ("destination_name", "peer_port", "protocol")
 # Addresses with these tags may be anybody's machine: the tag names the landlord, not the tenant.
-_LANDLORDS = ("AMAZON", "EC2", "EC2_INSTANCE_CONNECT", "CLOUDFRONT", "GLOBALACCELERATOR")
 
 
 def detect(
@@ -70,7 +69,7 @@ def _apart(rows: DataFrame) -> DataFrame:
 def _destination() -> Column:
     """`192.0.2.0/24` for an address without a name of its own, else the name."""
     nameless = (F.col("peer_kind") == "address") | (
-        (F.col("peer_kind") == "aws_service") & F.col("peer_name").isin(*_LANDLORDS)
+        (F.col("peer_kind") == "aws_service") & F.col("peer_name").isin(*LANDLORDS)
     )
     return F.when(nameless, network_of("peer_addr")).otherwise(F.col("peer_name"))
 

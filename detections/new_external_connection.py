@@ -6,20 +6,24 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from detections.connections import new_connections
+from detections.connections import ACQUAINTANCES, new_connections
 from detections.deployments import with_last_change
 from detections.detection import Detection
 from transforms.behaviours import network, network_thing
 
 
-def detect(days: Sequence[date], novelties: DataFrame, function_changes: DataFrame) -> DataFrame:
+def detect(
+    days: Sequence[date], novelties: DataFrame, function_changes: DataFrame, *, acquaintances: float = ACQUAINTANCES
+) -> DataFrame:
     """Observations of new external peers; those that are bare addresses of one /24, on one port, are one.
 
     f talks to 192.0.2.1 and 192.0.2.7 on port 443, never seen before → one observation, of 192.0.2.1; the subject is
     `6|443|network|192.0.2.0/24`, so that 192.0.2.9 on the day after is the same alert.
     """
     del days  # novelties are judged day by day
-    found = new_connections(novelties, ~F.col("peer_internal") & ~F.col("other_port"), "for the first time")
+    found = new_connections(
+        novelties, ~F.col("peer_internal") & ~F.col("other_port"), "for the first time", acquaintances
+    )
     subject = F.coalesce(network_thing(), F.col("subject"))
     one = Window.partitionBy("date", "account_id", "region", "functions", "subject")
     merged = found.withColumn("subject", subject).withColumns(
@@ -52,7 +56,8 @@ DETECTION = Detection(
     blind_spots=(
         "Functions outside a VPC have no flow logs.",
         "Functions that meet strangers all the time (unseen_mass or strangers_per_day above its limit) do not alarm.",
-        "Traffic to a destination that is already normal, whatever it carries.",
+        "Traffic to a destination that is already normal, whatever it carries, and to one that is normal for "
+        "`acquaintances` other functions: see the detections of volumes and of rhythms.",
         "A stranger beside a service that rotates: once three addresses of a /24 are normal on a port, all of it is.",
     ),
     runbook=(
@@ -63,4 +68,5 @@ DETECTION = Detection(
         "for other functions.",
     ),
     detect=detect,
+    parameters={"acquaintances": ACQUAINTANCES},
 )

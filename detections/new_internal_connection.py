@@ -6,7 +6,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from detections.connections import new_connections
+from detections.connections import ACQUAINTANCES, new_connections
 from detections.deployments import with_last_change
 from detections.detection import Detection
 
@@ -14,7 +14,9 @@ from detections.detection import Detection
 def detect(days: Sequence[date], novelties: DataFrame, function_changes: DataFrame) -> DataFrame:
     """Observations of new internal peers."""
     del days  # novelties are judged day by day
-    found = new_connections(novelties, F.col("peer_internal") & ~F.col("other_port"), "for the first time")
+    found = new_connections(
+        novelties, F.col("peer_internal") & ~F.col("other_port"), "for the first time", ACQUAINTANCES
+    )
     return with_last_change(found, function_changes)
 
 
@@ -28,13 +30,14 @@ DETECTION = Detection(
     history_days=1,
     false_positives=(
         "A deployment that added a dependency: `change` names the last one in the 24 hours before.",
-        "A database that failed over to an address which no snapshot has named yet.",
+        "A database that failed over and was used by one or two functions only: of three it is known.",
         "A resource that was given another name (its Name tag): `peer_addr` is an address that was known before.",
     ),
     blind_spots=(
         "Functions outside a VPC have no flow logs.",
         "A peer that another function on the same interface normally talks to explains the connection.",
         "Anything done in the first days is learned as normal.",
+        "What a third of all functions talk to, and what takes the place of a resource that nobody talks to any more.",
     ),
     runbook=(
         "Read `summary`, and in function_flows the row whose conversation_id is `evidence`, ± 1 hour: "

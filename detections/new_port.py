@@ -6,15 +6,17 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from detections.connections import new_connections
+from detections.connections import ACQUAINTANCES, new_connections
 from detections.deployments import with_last_change
 from detections.detection import Detection
 
 
-def detect(days: Sequence[date], novelties: DataFrame, function_changes: DataFrame) -> DataFrame:
+def detect(
+    days: Sequence[date], novelties: DataFrame, function_changes: DataFrame, *, acquaintances: float = ACQUAINTANCES
+) -> DataFrame:
     """Observations of known peers on new ports."""
     del days  # novelties are judged day by day
-    found = new_connections(novelties, F.col("other_port"), "in this way for the first time")
+    found = new_connections(novelties, F.col("other_port"), "in this way for the first time", acquaintances)
     return with_last_change(found, function_changes)
 
 
@@ -42,4 +44,5 @@ DETECTION = Detection(
         "Compare bytes_out with bytes_in, and read function_flows of that peer_addr from opened_at onward.",
     ),
     detect=detect,
+    parameters={"acquaintances": ACQUAINTANCES},
 )

@@ -6,6 +6,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from detections.connections import ACQUAINTANCES, familiar
 from detections.deployments import with_last_change
 from detections.detection import Detection
 from detections.words import known_since, who
@@ -17,13 +18,19 @@ _WHOSE = ("date", "account_id", "region", "functions")
 
 
 def detect(
-    days: Sequence[date], novelties: DataFrame, function_changes: DataFrame, *, min_looks: float = 6
+    days: Sequence[date],
+    novelties: DataFrame,
+    function_changes: DataFrame,
+    *,
+    min_looks: float = 6,
+    acquaintances: float = ACQUAINTANCES,
 ) -> DataFrame:
     """One observation per function, day, and day on which its calls were new; it names them, the harmful ones first.
 
     It is high when one of them is sensitive (`transforms.sensitive_calls`), when two ask who may do what, or when at
     least `min_looks` only look around in three services or more; medium otherwise. Calls that began on one day are one
-    subject as long as they go on: what comes another day is told for itself.
+    subject as long as they go on: what comes another day is told for itself. Calls that say nothing of this kind and
+    are normal for `acquaintances` other functions are told beside others only.
 
     f, which calls dynamodb:PutItem, calls sts:GetCallerIdentity, iam:ListUsers and iam:CreateUser (which is refused)
     → one observation, high: `f called iam:CreateUser (gives rights; refused), iam:ListUsers (asks who may do what)
@@ -49,6 +56,7 @@ def detect(
             # The harmful ones first.
             "words": F.struct(does.isNull().alias("plain"), words.alias("text")),
             "looks": F.when(read, F.substring_index("thing", ":", 1)),
+            "news": F.when(does.isNotNull() | ~familiar(acquaintances), 1),
             "subject": since(),
         }
     )
@@ -57,6 +65,7 @@ def detect(
         F.array_sort(F.collect_list("words")).alias("words"),
         F.count("harm").alias("harms"),
         F.count("asks").alias("asks"),
+        F.count("news").alias("news"),
         F.count("looks").alias("looked"),
         F.count_distinct("looks").alias("looked_in"),
         F.max("surprise").alias("surprise"),
@@ -68,7 +77,7 @@ def detect(
         first.alias("first"),
     )
     looks_around = (F.col("asks") > 1) | ((F.col("looked") >= min_looks) & (F.col("looked_in") >= 3))
-    found = daily.withColumns(
+    found = daily.where(F.col("news") > 0).withColumns(
         {
             "severity": F.when((F.col("harms") > 0) | looks_around, "high").otherwise("medium"),
             "summary": F.concat(
@@ -126,5 +135,5 @@ DETECTION = Detection(
         "look in cloudtrail_events for what was made or shared from opened_at onward.",
     ),
     detect=detect,
-    parameters={"min_looks": 6},
+    parameters={"min_looks": 6, "acquaintances": ACQUAINTANCES},
 )

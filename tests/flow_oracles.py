@@ -118,9 +118,11 @@ def peer(conversation: Row, leases: list[Row], networks: list[tuple[str, str, bo
     return "address", conversation["peer_addr"], inside
 
 
-def judge(sightings: list[Row], baseline: list[Row], day: date, settings: tuple[int, int, float, float]) -> list[Row]:
+def judge(
+    sightings: list[Row], baseline: list[Row], day: date, settings: tuple[int, int, float, float, float]
+) -> list[Row]:
     """One account's sightings of a day, (function, candidates, peer), with own_status, ready and verdict."""
-    min_history, _, max_mass, max_strangers = settings
+    min_history, _, max_mass, max_strangers, max_chance = settings
     judged = []
     for row in sightings:
         mine = [b for b in baseline if b["function"] == row["function"]]
@@ -135,6 +137,9 @@ def judge(sightings: list[Row], baseline: list[Row], day: date, settings: tuple[
             and (side is None or side["unseen_mass"] <= max_mass)
             and (side is None or side["strangers_per_day"] <= max_strangers)
         )
+        if ready:
+            trials = max(known["days_learned"], side["thing_days"] if side else 0)
+            ready = ((side["unseen_mass"] if side else 0) * trials + 1) / (trials + 2) < max_chance
         judged.append(row | {"own_status": status, "ready": ready})
     for row in judged:
         together = [r for r in judged if (r["candidates"], r["peer"]) == (row["candidates"], row["peer"])]
@@ -152,7 +157,7 @@ def judge(sightings: list[Row], baseline: list[Row], day: date, settings: tuple[
 
 
 def next_baseline(
-    baseline: list[Row], judged: list[Row], day: date, settings: tuple[int, int, float, float]
+    baseline: list[Row], judged: list[Row], day: date, settings: tuple[int, int, float, float, float]
 ) -> list[Row]:
     """The rows as of the next day: (function, peer) with its days and its status, and the function's numbers."""
     rows = {(b["function"], b["peer"]): dict(b) for b in baseline}

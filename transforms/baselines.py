@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from transforms.behaviours import API_CALL, PEER, label, network, network_thing, since
 from transforms.columns import SCOPE
+from transforms.replacements import replacements
 
 MIN_ACTIVE_DAYS = 3
 """Fewer days with traffic than this say nothing about how a function spreads its attention."""
@@ -41,6 +42,8 @@ class Learning:
     max_unseen_mass: float = 0.05
     max_strangers_per_day: float = 0.2
     """A function that meets hundreds of peers a day meets new ones daily, however small its unseen mass."""
+    max_chance: float = 0.1
+    """A stranger must be less likely, see `chance_of_stranger`: who was rarely seen may yet do anything."""
 
 
 def daily_sightings(activity: DataFrame) -> DataFrame:
@@ -68,7 +71,8 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
 
     Several functions that share an interface are judged as a set, because nobody knows which of them spoke:
 
-    - `explained`: the thing is normal for one of the candidates;
+    - `explained`: the thing is normal for one of the candidates, or took the place of one that was
+      (`transforms.replacements`);
     - `flagged`: it was new before, and has not become normal by going on;
     - `novel`: it is new, and every candidate is known well enough to say so: at least `min_history_days`
       since its first day, at least three active days, a Good-Turing unseen mass (singletons ÷ peer-days)
@@ -82,14 +86,15 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     Of API calls a function is known as long as by anything it does, from the account's first recorded call on: its
     first call, and its first refusal, may be novel.
 
-    Adds own_status, first_seen (the day on which it was new), ready (this function is known well enough), the
+    Adds own_status, first_seen (the day on which it was new), ready (this function is known well enough), alike (so
+    many addresses of its /24 are normal for this function), the
     function's statistics, and verdict.
     """
     before = baselines.withColumns({"date": F.col("as_of_date"), "side": _side(), "network": network()})
     known = before.select("date", *_FUNCTION, *THING, F.col("status").alias("known_status"), "first_seen")
     ages = before.select("date", *_SORT, *_AGE).distinct()
     rates = before.select("date", *_SIDE, "thing_days", *_RATES).distinct()
-    services = before.where(_normal()).groupBy("date", *_NETWORK).count().where(F.col("count") >= ROTATING)
+    services = before.where(_normal()).groupBy("date", *_NETWORK).agg(F.count(F.lit(1)).alias("alike"))
     # A function that is known by whatever it does, in an account whose calls are recorded, has not called till now.
     trails = (
         ages.where(F.col("behaviour") == API_CALL).groupBy("date", *SCOPE).agg(F.min("learned_from").alias("trail"))
@@ -103,6 +108,9 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
         .join(ages, ["date", *_SORT], "left")
         .join(rates, ["date", *_SIDE], "left")
         .join(services, ["date", *_NETWORK], "left")
+        .join(
+            replacements(sightings, baselines).withColumn("replaces", F.lit(1)), ["date", *_FUNCTION, "thing"], "left"
+        )
         .join(trails, ["date", *SCOPE], "left")
         .join(seen, ["date", *_FUNCTION], "left")
     )
@@ -112,11 +120,13 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
             "learned_from": F.when(calls, F.greatest("seen_from", "trail")).otherwise(F.col("learned_from")),
             "days_learned": F.when(calls, F.col("days_seen")).otherwise(F.col("days_learned")),
             "first_seen": F.coalesce("first_seen", "date"),
-            "own_status": F.coalesce("known_status", F.when(F.col("count").isNotNull(), "normal")),
+            "own_status": F.coalesce(
+                "known_status", F.when((F.col("alike") >= ROTATING) | F.col("replaces").isNotNull(), "normal")
+            ),
             # Nothing of that side was ever met.
             **{name: F.coalesce(name, F.lit(0.0)) for name in _RATES},
         }
-    ).drop("seen_from", "days_seen", "trail", "known_status", "count", "side", "network")
+    ).drop("seen_from", "days_seen", "trail", "known_status", "replaces", "side", "network")
     judged = judged.withColumn("ready", F.coalesce(_known_well(learning), F.lit(False)))
     together = Window.partitionBy("date", "account_id", "region", "candidates", *THING)
 
@@ -240,4 +250,15 @@ def _known_well(learning: Learning) -> Column:
         & (F.col("days_learned") >= MIN_ACTIVE_DAYS)
         & (F.col("unseen_mass") <= learning.max_unseen_mass)
         & (F.col("strangers_per_day") <= learning.max_strangers_per_day)
+        & (chance_of_stranger() < learning.max_chance)
     )
+
+
+def chance_of_stranger() -> Column:
+    """Good-Turing with one stranger more than were met, so that nothing has the probability 0.
+
+    By unseen_mass, thing_days and days_learned: (singletons + 1) ÷ (trials + 2). On each day something was met, or
+    nothing of this side. Two peers, each on ten days → 1 / 22.
+    """
+    trials = F.greatest(F.coalesce("thing_days", F.lit(0)), F.coalesce("days_learned", F.lit(0)))
+    return (F.coalesce("unseen_mass", F.lit(1.0)) * trials + 1) / (trials + 2)

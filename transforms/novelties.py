@@ -5,7 +5,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.baselines import PEER_COLUMNS, THING, expected
+from transforms.baselines import PEER_COLUMNS, THING, chance_of_stranger, expected
+from transforms.behaviours import network_thing
+from transforms.columns import SCOPE
 
 SHOWN = 8
 """Normal things that are named; more are counted."""
@@ -54,19 +56,17 @@ def novelties(judged: DataFrame, baselines: DataFrame) -> DataFrame:
         F.min("learned_from").alias("baseline_from"),
         F.min("days_learned").alias("baseline_days"),
         F.max("unseen_mass").alias("unseen_mass"),
-        F.min("thing_days").alias("thing_days"),
+        F.max(chance_of_stranger()).alias("chance"),
+        F.count(F.when(F.col("alike") > 0, F.lit(1))).alias("near"),
     )
     shown, more = F.array_join(F.slice("normal", 1, SHOWN), "; "), F.size("normal") - SHOWN
-    # Good-Turing with one stranger more than were met, so that nothing has the probability 0.
-    days = F.greatest(F.coalesce("thing_days", F.lit(0)), F.coalesce("baseline_days", F.lit(0)))
-    chance = (F.coalesce("unseen_mass", F.lit(1.0)) * days + 1) / (days + 2)
     # One function surely did it, and it or another at another time: that is the same news.
     sets = F.collect_set("functions").over(Window.partitionBy("date", "account_id", "region", *THING))
     own = F.split("functions", ", ")
     narrower = F.exists(
         "sets", lambda o: (o != F.col("functions")) & (F.size(F.array_except(F.split(o, ", "), own)) == 0)
     )
-    told = merged.withColumn("sets", sets).where(~narrower).drop("sets")
+    told = _with_acquaintances(merged.withColumn("sets", sets).where(~narrower).drop("sets"), baselines)
     return told.select(
         "*",
         F.col("first.first_time").alias("first_time"),
@@ -80,5 +80,35 @@ def novelties(judged: DataFrame, baselines: DataFrame) -> DataFrame:
         .when(more > 0, F.concat(shown, F.lit("; and "), more.cast("string"), F.lit(" more")))
         .otherwise(shown)
         .alias("expected"),
-        F.round(-F.log10(chance), 3).alias("surprise"),
-    ).drop("first", "normal", "internal", "at_a_port", "thing_days")
+        F.round(-F.log10("chance"), 3).alias("surprise"),
+    ).drop("first", "normal", "internal", "at_a_port", "chance", "near")
+
+
+def _with_acquaintances(told: DataFrame, baselines: DataFrame) -> DataFrame:
+    """Adds known_to: for how many other functions of the account and region it is normal, or an address of the same
+    /24 on that port; and account_functions, how many functions are known at all.
+    """
+    normal = baselines.where(F.col("status") == "normal").select(
+        F.col("as_of_date").alias("date"), *SCOPE, "function_name", *THING, network_thing().alias("of_network")
+    )
+    things = normal.groupBy("date", *SCOPE, *THING).agg(F.count(F.lit(1)).alias("by_thing"))
+    networks = (
+        normal.where(F.col("of_network").isNotNull())
+        .groupBy("date", *SCOPE, "of_network")
+        .agg(F.count_distinct("function_name").alias("by_network"))
+    )
+    everybody = baselines.groupBy(F.col("as_of_date").alias("date"), *SCOPE).agg(
+        F.count_distinct("function_name").alias("account_functions")
+    )
+    joined = (
+        told.withColumns({"peer_internal": F.col("internal") == 1})
+        .withColumn("of_network", network_thing())
+        .join(things, ["date", *SCOPE, *THING], "left")
+        .join(networks, ["date", *SCOPE, "of_network"], "left")
+        .join(everybody, ["date", *SCOPE], "left")
+    )
+    # Of a network the candidates may know another address.
+    near = F.coalesce("by_network", F.lit(0)) - F.col("near")
+    return joined.withColumn("known_to", F.greatest(F.coalesce("by_thing", F.lit(0)), near)).drop(
+        "of_network", "by_thing", "by_network", "peer_internal"
+    )

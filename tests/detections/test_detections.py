@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 import detections
 from conf.settings import Settings
-from detections import new_external_connection
+from detections import new_external_connection, new_internal_connection
 from detections.connections import new_connections
 from detections.detection import Detection
 from tests.rows import Row, at, frame, rows_of
@@ -82,6 +82,7 @@ def test_what_a_detection_says_of_itself(detection: Detection) -> None:
     assert all(t.endswith((".", "?")) and len(t) > 30 for t in texts)
     # What looks like a name is one: a column of the alert, a table, a column of a table, or a setting.
     columns = {name for table in tables.values() for name in table.schema.names} | {f.name for f in fields(Settings)}
+    columns |= set(detection.parameters)
     for text in texts:
         named = set(re.findall(r"`([a-z_]+)`|\b([a-z]+(?:_[a-z]+)+)\b", text))
         assert {quoted or bare for quoted, bare in named} <= columns | set(tables), text
@@ -118,6 +119,33 @@ def test_fires_and_stays_silent(spark: SparkSession, detection: Detection) -> No
     assert (row["peer_addr"], row["local_addr"], row["evidence"]) == ("10.0.9.9", "10.0.0.1", "c1")
     assert (row["baseline_from"], row["baseline_to"], row["baseline_days"]) == (known()["learned_from"], TODAY, 10)
     assert (row["events"], row["bytes_out"], row["first_time"]) == (1, 300, at("10:05"))
+
+
+def test_what_others_know_is_no_news(spark: SparkSession) -> None:
+    """Outside and for calls two others are enough; inside, and behind what anybody may rent, a third of all."""
+    names = [f"g{n}" for n in range(9)]
+    rented = OUTSIDE | {"peer_kind": "aws_service", "peer_name": "EC2"}
+    cases: dict[str, tuple[Row, Row, int, bool]] = {
+        # what is new, what others know, how many of the other nine, whether it is told
+        "one other": (OUTSIDE, OUTSIDE, 1, True),
+        "two others": (OUTSIDE, OUTSIDE, 2, False),
+        "two others know its /24": (OUTSIDE, OUTSIDE | {"peer_name": "192.0.2.1"}, 2, False),
+        "on another port": (OUTSIDE, OUTSIDE | {"peer_port": 22}, 9, True),
+        "rented": (rented, rented, 3, True),
+        "rented by a third": (rented, rented, 4, False),
+        "inside": (INSIDE, INSIDE, 3, True),
+        "inside, by a third": (INSIDE, INSIDE, 4, False),
+    }
+    hours = [hour(**new, account_id=case) for case, (new, _, _, _) in cases.items()]
+    baseline = [known(account_id=case, function_name=name) for case in cases for name in ("f", *names)]
+    baseline += [
+        known(account_id=case, function_name=name, **there)
+        for case, (_, there, count, _) in cases.items()
+        for name in names[:count]
+    ]
+    both = (new_external_connection.DETECTION, new_internal_connection.DETECTION)
+    found = {r["account_id"] for detection in both for r in found_by(spark, detection, hours, baseline)}
+    assert found == {case for case, (_, _, _, told) in cases.items() if told}
 
 
 def test_strangers_of_one_network_are_one(spark: SparkSession) -> None:
@@ -230,9 +258,9 @@ def test_sentences(spark: SparkSession) -> None:
         "region": "eu-west-1", "behaviour": "peer", "peer_internal": True, "peer_port": 22, "protocol": 6,
         "bytes_in": 900, "bytes_out": 100, "events": 4, "thing": "x", "other_port": False, "baseline_days": 39,
         "expected": "orders-db (rds, port 5432); secrets-endpoint (vpc endpoint, port 443)", "expected_things": 2,
-        "baseline_from": date(2026, 2, 1), "date": TODAY,
+        "baseline_from": date(2026, 2, 1), "date": TODAY, "known_to": 0, "account_functions": 9,
     }  # fmt: skip
     rows = [base | {"account_id": name} | overrides for name, (overrides, _) in SENTENCES.items()]
-    made = new_connections(frame(spark, NOVELTIES, rows), F.lit(True), "for the first time")
+    made = new_connections(frame(spark, NOVELTIES, rows), F.lit(True), "for the first time", 2)
     assert {r["account_id"]: r["summary"] for r in rows_of(OBSERVATIONS.filled(made.withColumn(
         "detection_id", F.lit("x"))))} == {name: sentence for name, (_, sentence) in SENTENCES.items()}  # fmt: skip

@@ -106,14 +106,17 @@ def test_verdicts(spark: SparkSession) -> None:
     young = {"learned_from": TODAY - 6 * DAY, "days_learned": 6}
     cases: dict[str, tuple[list[Row], list[Row], str]] = {
         "two peers, each on all of eight days": (
-            [{"learned_from": TODAY - 8 * DAY, "days_learned": 8, "days_seen": 8}], [{}], "novel",
+            [{"learned_from": TODAY - 8 * DAY, "days_learned": 8, "days_seen": 8, "thing_days": 16}], [{}], "novel",
         ),
         "a week has not passed": ([young], [{}], "learning"),
         "a week, but two active days": ([{"days_learned": 2}], [{}], "learning"),
         "never seen before": ([], [{}], "learning"),
         "one that meets strangers": ([{"unseen_mass": 0.12}], [{}], "learning"),
         "one that meets hundreds a day": ([{"unseen_mass": 0.01, "strangers_per_day": 1.4}], [{}], "learning"),
-        "just within the limits": ([{"unseen_mass": 0.05, "strangers_per_day": 0.2}], [{}], "novel"),
+        "just within the limits": (
+            [{"unseen_mass": 0.05, "strangers_per_day": 0.2, "thing_days": 40}], [{}], "novel",
+        ),
+        "too few days to say": ([{"thing_days": 8, "days_learned": 8}], [{}], "learning"),
         "flagged before": ([{}, {"peer_name": "payroll-01", "status": "flagged"}], [{}], "flagged"),
         "normal before": ([{}, {"peer_name": "payroll-01"}], [{}], "explained"),
         "known on another port": ([{}, {"peer_name": "payroll-01", "peer_port": 443}], [{}], "novel"),
@@ -204,7 +207,7 @@ def test_all_of_a_day_are_accepted_at_once(spark: SparkSession) -> None:
     }  # fmt: skip
 
 
-SETTINGS = (3, 5, 0.2, 0.4)
+SETTINGS = (3, 5, 0.2, 0.4, 0.3)
 PEERS = [*"ABCDE", *(f"192.0.2.{n}" for n in range(1, 8)), "198.51.100.1", *"FG"]
 
 

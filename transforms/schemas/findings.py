@@ -71,6 +71,12 @@ NOVELTIES = Table(
             "double",
             "-log10 of the chance of a stranger: (singletons + 1) ÷ (thing_days, or days, + 2)",
         ),
+        (
+            "known_to",
+            "bigint",
+            "for so many other functions of the account and region it is normal, or an address of its /24 on its port",
+        ),
+        ("account_functions", "bigint", "so many functions are known there"),
         ("baseline_from", "date", "learned from"),
         ("baseline_days", "bigint", "days with activity in it"),
         ("date", "date", "day (UTC)"),
