@@ -84,7 +84,7 @@ class Settings:
     """a peer not seen for this long is forgotten"""
     max_unseen_mass: float = 0.05
     """functions that meet strangers more often than this (Good-Turing) do not alarm on one"""
-    max_strangers_per_day: float = 0.2
+    max_strangers_per_day: float = 0.05
     """nor do functions that are to be expected to meet more new peers than this on a day"""
     close_after_days: int = 7
     """an alert closes after this many quiet days"""

@@ -7,11 +7,13 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from detections.connections import ACQUAINTANCES, familiar
 from detections.deployments import ago, effective
 from detections.detection import Detection
 from detections.words import is_shared
 from transforms.behaviours import API_CALL, API_REGION, PEER, label
 from transforms.principals import HISTORY_DAYS, principals
+from transforms.sensitive_calls import harm
 
 SHOWN = 5
 _LONGEST = 160
@@ -25,10 +27,12 @@ def detect(
     *,
     within_hours: float = 24,
     min_history_days: float = 7,
+    acquaintances: float = ACQUAINTANCES,
 ) -> DataFrame:
     """One observation per change and day after which a function did something new within `within_hours`: both facts.
 
-    What is new (a peer, a call, a region) counts on its first day, and follows the last change before it, by somebody
+    What is new (a peer, a call, a region) counts on its first day, unless `acquaintances` others do so and it is no
+    sensitive call, and follows the last change before it, by somebody
     new if there is one. High if somebody new made the change (see `transforms.principals`), low if who usually does,
     medium where less than `min_history_days` of changes are known. The alerts on the new things stay as they are.
 
@@ -40,6 +44,7 @@ def detect(
     news = novelties.where(
         F.col("behaviour").isin(PEER, API_CALL, API_REGION)
         & (F.coalesce("first_seen", "date") == F.col("date"))
+        & (~familiar(acquaintances) | harm(F.col("thing")).isNotNull())
         & ~((F.col("behaviour") == API_REGION) & (F.col("thing") == F.col("region")))
     ).withColumns(
         {
@@ -164,5 +169,5 @@ DETECTION = Detection(
         "function_api_calls of it from opened_at onward.",
     ),
     detect=detect,
-    parameters={"within_hours": 24, "min_history_days": 7},
+    parameters={"within_hours": 24, "min_history_days": 7, "acquaintances": ACQUAINTANCES},
 )

@@ -11,9 +11,12 @@ from detections.deployments import with_last_change
 from detections.detection import Detection
 from detections.words import who
 from transforms.behaviours import PEER
+from transforms.columns import SCOPE
+from transforms.days import is_one_of
 
 HISTORY_DAYS = 36
-_SET = ("account_id", "region", "candidates", "inside")
+_SET = (*SCOPE, "candidates", "inside")
+_FUNCTION = (*SCOPE, "function_name")
 
 
 def detect(
@@ -33,13 +36,12 @@ def detect(
     f has talked to two databases for ten days, and tries 10.0.1.1 to 10.0.1.20 on port 22, of which one answers → one
     observation: 19 doors.
     """
-    del days  # days before the judged ones are dropped by the caller
     rows = function_activity_hourly.where(F.col("behaviour") == PEER).withColumn(
         "inside", F.coalesce("peer_internal", F.lit(False))
     )
-    # Every candidate has the same conversations: take them once.
-    hours = rows.dropDuplicates([*_SET, "hour", "thing"])
-    tried = hours.groupBy(*_SET, "thing", "date").agg(
+    # However many days are judged at once: each looks back as far as if it were alone.
+    day = F.unix_date("date")
+    tried = rows.groupBy(*_SET, "function_name", "thing", "date").agg(
         F.max("first_peer_addr").alias("address"),
         F.max("peer_port").alias("port"),
         F.sum("events").alias("events"),
@@ -48,37 +50,34 @@ def detect(
         F.min(F.struct("first_time", "first_evidence", "first_local_addr")).alias("first"),
         F.max("last_time").alias("last_time"),
     )
-    # However many days are judged at once: each looks back as far as if it were alone.
-    day = F.unix_date("date")
-    met = F.max("date").over(Window.partitionBy(*_SET, "thing").orderBy(day).rangeBetween(-HISTORY_DAYS, -1))
-    in_vain = F.col("met").isNull() & (F.col("bytes_in") == 0)
-    fresh = tried.withColumn("met", met)
-    daily = fresh.groupBy(*_SET, "date").agg(
-        F.count_if(in_vain).alias("doors"),
-        F.count_distinct(F.when(in_vain, F.col("port"))).alias("ports"),
-        F.count_distinct(F.when(in_vain, F.col("address"))).alias("addresses"),
-        F.array_sort(F.collect_set(F.when(in_vain, F.concat_ws(":", "address", F.col("port").cast("string"))))).alias(
-            "names"
-        ),
-        F.sum(F.when(in_vain, F.col("events"))).alias("events"),
-        F.sum(F.when(in_vain, F.col("bytes_out"))).alias("bytes_out"),
-        F.min(F.when(in_vain, F.col("first"))).alias("first"),
-        F.max(F.when(in_vain, F.col("last_time"))).alias("last_time"),
+    # In which sets of candidates a function is seen changes from hour to hour: its history is its own.
+    met = Window.partitionBy(*_FUNCTION, "inside", "thing").orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
+    fresh = tried.withColumn("in_vain", F.max("date").over(met).isNull() & (F.col("bytes_in") == 0))
+    # Every candidate has the same conversations: take them once, and what is new for all of them.
+    first_of = ("address", "port", "events", "bytes_out", "first", "last_time")
+    once = fresh.groupBy(*_SET, "thing", "date").agg(
+        F.min(F.col("in_vain").cast("int")).alias("in_vain"), *[F.max(name).alias(name) for name in first_of]
     )
-    before = Window.partitionBy(*_SET).orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
-    judged = daily.withColumns(
-        {
-            "earlier": F.collect_list("doors").over(before),
-            "since": F.min("date").over(before),
-        }
+    daily = (
+        once.where(F.col("in_vain") == 1)
+        .groupBy(*_SET, "date")
+        .agg(
+            F.count(F.lit(1)).alias("doors"),
+            F.count_distinct("port").alias("ports"),
+            F.count_distinct("address").alias("addresses"),
+            F.array_sort(F.collect_set(F.concat_ws(":", "address", F.col("port").cast("string")))).alias("names"),
+            F.sum("events").alias("events"),
+            F.sum("bytes_out").alias("bytes_out"),
+            F.min("first").alias("first"),
+            F.max("last_time").alias("last_time"),
+        )
     )
-    # The first day of the history meets everything for the first time.
-    usual = F.slice(F.array_sort("earlier"), F.greatest(F.size("earlier").cast("int") / 2, F.lit(1)).cast("int"), 1)[0]
+    many = daily.where((F.col("doors") >= min_doors) & is_one_of(F.col("date"), days))
     at_least = F.size(F.filter("earlier", lambda n: n >= F.col("doors")))
-    found = judged.withColumns({"usual": usual.cast("double"), "as_many": at_least}).where(
-        (F.col("doors") >= min_doors)
-        & (F.date_diff("date", "since") >= min_history_days)
-        & (F.col("usual") < min_doors / 2)
+    found = (
+        many.join(_histories(fresh), [*_SET, "date"])
+        .withColumn("as_many", at_least)
+        .where((F.date_diff("date", "since") >= min_history_days) & (F.col("usual") < min_doors / 2))
     )
     side = F.when(F.col("inside"), "internal").otherwise("external")
     shown = F.array_join(F.slice("names", 1, 5), ", ")
@@ -108,6 +107,35 @@ def detect(
         }
     )  # fmt: skip
     return with_last_change(told, function_changes)
+
+
+def _histories(fresh: DataFrame) -> DataFrame:
+    """Per candidate set, side and day: since when the youngest candidate is known, the doors that each of them tried in
+    vain on the days before (`earlier`), and how many that are on the median day of the one that tries most.
+    """
+    day = F.unix_date("date")
+    own = Window.partitionBy(*_FUNCTION, "inside").orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
+    ever = Window.partitionBy(*_FUNCTION).orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
+    doors = F.count_distinct(F.when(F.col("in_vain"), F.col("thing"))).alias("doors")
+    daily = fresh.groupBy(*_FUNCTION, "inside", "date").agg(doors)
+    # Sail has NULL, not an empty list, where nothing came before.
+    earlier = F.coalesce(F.collect_list("doors").over(own), F.array().cast("array<bigint>"))
+    known = daily.withColumns({"earlier": earlier, "since": F.min("date").over(ever)})
+    # The first day of the history meets everything for the first time.
+    middle = F.get(F.array_sort("earlier"), F.greatest((F.size("earlier") / 2).cast("int") - 1, F.lit(0)))
+    usual = known.withColumn("usual", F.coalesce(middle, F.lit(0)).cast("double"))
+    members = fresh.select(*_SET, "function_name", "date").distinct()
+    return (
+        members.join(usual, [*_FUNCTION, "inside", "date"])
+        .groupBy(*_SET, "date")
+        .agg(
+            F.max("usual").alias("usual"),
+            F.max("since").alias("since"),
+            F.min(F.col("since").isNotNull().cast("int")).alias("all_known"),
+            F.flatten(F.collect_list("earlier")).alias("earlier"),
+        )
+        .where(F.col("all_known") == 1)
+    )
 
 
 DETECTION = Detection(

@@ -40,7 +40,7 @@ class Learning:
     min_history_days: int = 7
     memory_days: int = 36
     max_unseen_mass: float = 0.05
-    max_strangers_per_day: float = 0.2
+    max_strangers_per_day: float = 0.05
     """A function that meets hundreds of peers a day meets new ones daily, however small its unseen mass."""
     max_chance: float = 0.1
     """A stranger must be less likely, see `chance_of_stranger`: who was rarely seen may yet do anything."""

@@ -60,7 +60,10 @@ def test_many_doors(spark: SparkSession) -> None:
         *habit(account_id="open"), *doors(20, answered=15, account_id="open"),
         *habit(5, account_id="young"), *doors(20, account_id="young"),
         *habit(account_id="always"), *doors(20, account_id="always"), *daily,
-        *habit(**shared), *doors(9, **shared), *doors(9, function_name="g", **shared),
+        *habit(**shared), *habit(**shared, function_name="g"),
+        *doors(9, **shared), *doors(9, function_name="g", **shared),
+        # Never inside before; and at other times it shares its interface.
+        *habit(account_id="outside", peer_internal=False, candidates="f, h"), *doors(9, account_id="outside"),
         *habit(account_id="known"), *doors(20, account_id="known"),
         *[r | {"hour": r["hour"] - DAY, "date": TODAY - DAY} for r in doors(20, account_id="known")],
     ]  # fmt: skip
@@ -68,7 +71,7 @@ def test_many_doors(spark: SparkSession) -> None:
         [TODAY], frame(spark, FUNCTION_ACTIVITY_HOURLY, cases), none(spark), **scan.DETECTION.parameters
     )
     rows = {r["account_id"]: r for r in rows_of(OBSERVATIONS.filled(found)) if r["date"] == TODAY}
-    assert set(rows) == {ACCOUNT, "shared"}
+    assert set(rows) == {ACCOUNT, "shared", "outside"}
     row = rows[ACCOUNT]
     assert (row["observed"], row["usual"], row["severity"], row["subject"]) == (19, 0, "high", "internal scan")
     assert row["summary"] == (

@@ -114,7 +114,7 @@ def test_verdicts(spark: SparkSession) -> None:
         "one that meets strangers": ([{"unseen_mass": 0.12}], [{}], "learning"),
         "one that meets hundreds a day": ([{"unseen_mass": 0.01, "strangers_per_day": 1.4}], [{}], "learning"),
         "just within the limits": (
-            [{"unseen_mass": 0.05, "strangers_per_day": 0.2, "thing_days": 40}], [{}], "novel",
+            [{"unseen_mass": 0.05, "strangers_per_day": 0.05, "thing_days": 40}], [{}], "novel",
         ),
         "too few days to say": ([{"thing_days": 8, "days_learned": 8}], [{}], "learning"),
         "flagged before": ([{}, {"peer_name": "payroll-01", "status": "flagged"}], [{}], "flagged"),

@@ -47,6 +47,11 @@ CASES: dict[str, tuple[list[Row], list[Row], bool]] = {
         [*users("f", "g", "h", last_seen=TODAY - timedelta(days=9)), known(peer_name="mail")],
         [seen(NEW, "9:05"), LATE], False,
     ),
+    "left long ago, where others went": (
+        [*users("f", "g", "h", last_seen=TODAY - timedelta(days=9)), known(peer_name="mail"),
+         known(**NEW, function_name="g"), known(**NEW, function_name="h")],
+        [seen(NEW, "9:05"), LATE], True,
+    ),
     "flagged": (users("f", "g", "h", status="flagged"), [seen(NEW, "9:05"), LATE], False),
 }  # fmt: skip
 
