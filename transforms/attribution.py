@@ -15,6 +15,8 @@ from transforms.weighing import SEPARATOR, weighed
 
 PLAUSIBLE = 0.05
 """A candidate that is less likely than this is not counted among those that may have spoken."""
+POSSIBLE = 0.001
+"""But from this on what is normal for it still explains a conversation: probabilities are estimates, too."""
 
 
 def attribute(
@@ -77,7 +79,8 @@ def hourly_activity(function_flows: DataFrame) -> DataFrame:
     """`function_activity_hourly`: per function, hour and peer, what was said. Unknown conversations belong to none.
 
     Only the plausible candidates of a conversation count, and they are its `candidates` there: what evidence has ruled
-    out as good as surely is not learned as that function's, and does not excuse another one's.
+    out as good as surely is not learned as that function's. Those below with a probability of at least POSSIBLE are
+    its `bystanders`.
     """
     key = (
         "account_id",
@@ -91,9 +94,17 @@ def hourly_activity(function_flows: DataFrame) -> DataFrame:
         "date",
     )
     first = F.min(F.struct("window_start", "conversation_id", "peer_addr", "local_addr"))
+    is_plausible = F.array_contains(F.split("plausible", ", "), F.col("function_name"))
+    hour = F.date_trunc("hour", "window_start").alias("hour")
+    of_all = [name for name in key if name != "function_name"]
+    beside = (
+        function_flows.where(~is_plausible & (F.col("probability") >= POSSIBLE))
+        .groupBy(*of_all, hour)
+        .agg(F.array_join(F.array_sort(F.collect_set("function_name")), ", ").alias("bystanders"))
+    )
     return (
-        function_flows.where(F.array_contains(F.split("plausible", ", "), F.col("function_name")))
-        .groupBy(*key, F.date_trunc("hour", "window_start").alias("hour"))
+        function_flows.where(is_plausible)
+        .groupBy(*key, hour)
         .agg(
             # One name may stand for addresses on both sides: then it is internal.
             F.max(F.col("peer_internal").cast("int")).alias("internal"),
@@ -103,6 +114,7 @@ def hourly_activity(function_flows: DataFrame) -> DataFrame:
             F.max("window_start").alias("last_time"),
             first.alias("first"),
         )
+        .join(beside, [*of_all, "hour"], "left")
         .withColumnRenamed("plausible", "candidates")
         .withColumns(
             {

@@ -59,6 +59,7 @@ def daily_sightings(activity: DataFrame) -> DataFrame:
             F.sum("bytes_out").alias("bytes_out"),
             F.sum("bytes_in").alias("bytes_in"),
             F.max("last_time").alias("last_time"),
+            F.array_distinct(F.flatten(F.collect_list(F.split("bystanders", ", ")))).alias("bystanders"),
             first.alias("first"),
         )
         .select("*", "first.*", (F.col("internal") == 1).alias("peer_internal"))
@@ -72,7 +73,7 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     Several functions that share an interface are judged as a set, because nobody knows which of them spoke:
 
     - `explained`: the thing is normal for one of the candidates, or took the place of one that was
-      (`transforms.replacements`);
+      (`transforms.replacements`), or is known of a bystander, who may have spoken although it is not likely;
     - `flagged`: it was new before, and has not become normal by going on;
     - `novel`: it is new, and every candidate is known well enough to say so: at least `min_history_days`
       since its first day, at least three active days, a Good-Turing unseen mass (singletons ÷ peer-days)
@@ -114,6 +115,14 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
         .join(trails, ["date", *SCOPE], "left")
         .join(seen, ["date", *_FUNCTION], "left")
     )
+    in_sight = ("date", *SCOPE, "candidates", *THING)
+    excused = (
+        sightings.select(*in_sight, F.explode("bystanders").alias("function_name"))
+        .join(known, ["date", *_FUNCTION, *THING], "left_semi")
+        .select(*in_sight, F.lit(1).alias("excused"))
+        .distinct()
+    )
+    joined = joined.join(excused, list(in_sight), "left")
     calls = (F.col("behaviour") != PEER) & F.col("trail").isNotNull()
     judged = joined.withColumns(
         {
@@ -137,10 +146,11 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     verdict = (
         F.when(any_is("normal"), "explained")
         .when(any_is("flagged"), "flagged")
+        .when(F.col("excused").isNotNull(), "explained")
         .when(all_ready, "novel")
         .otherwise("learning")
     )
-    return judged.withColumn("verdict", verdict)
+    return judged.withColumn("verdict", verdict).drop("bystanders", "excused")
 
 
 def next_baseline(

@@ -229,7 +229,10 @@ def test_hourly_activity(spark: SparkSession) -> None:
     # What evidence has as good as ruled out is nobody's behaviour.
     surely = flows.withColumn("plausible", F.lit("f"))
     activity = rows_of(FUNCTION_ACTIVITY_HOURLY.conform(attribution.hourly_activity(surely)))
-    assert {(r["function_name"], r["candidates"]) for r in activity} == {("f", "f")}
+    assert {(r["function_name"], r["candidates"], r["bystanders"]) for r in activity} == {("f", "f", "g")}
+    out = surely.withColumn("probability", F.when(F.col("function_name") == "g", 0.0009).otherwise(0.9991))
+    activity = rows_of(FUNCTION_ACTIVITY_HOURLY.conform(attribution.hourly_activity(out)))
+    assert {(r["function_name"], r["candidates"], r["bystanders"]) for r in activity} == {("f", "f", None)}
 
 
 def test_who_is_plausible(spark: SparkSession) -> None:

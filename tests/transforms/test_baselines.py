@@ -96,6 +96,7 @@ def test_a_day_of_hours(spark: SparkSession) -> None:
 
 OUTSIDE: Row = {"peer_kind": "address", "peer_name": "192.0.2.66", "peer_internal": False, "peer_port": 443}
 ROTATES = [OUTSIDE | {"peer_name": f"192.0.2.{n}"} for n in (1, 2, 3)]
+BESIDE: Row = {"bystanders": "g, h"}
 CALLS: Row = {"behaviour": "api call", "thing": "iam:CreateUser", "peer_internal": None}
 ABROAD: Row = OUTSIDE | {"peer_name": "198.51.100.1", "unseen_mass": 0.3}
 
@@ -134,6 +135,15 @@ def test_verdicts(spark: SparkSession) -> None:
         "its first call, where none was recorded": ([{}], [CALLS], "learning"),
         "its first call, recorded since yesterday": (
             [{}, CALLS | {"function_name": "g", "learned_from": TODAY - DAY}], [CALLS], "learning",
+        ),
+        "normal for a bystander": ([{}, {"function_name": "g", "peer_name": "payroll-01"}], [BESIDE], "explained"),
+        "flagged for a bystander": (
+            [{}, {"function_name": "h", "peer_name": "payroll-01", "status": "flagged"}], [BESIDE], "explained",
+        ),
+        "new for the bystanders, too": ([{}, {"function_name": "g"}], [BESIDE], "novel"),
+        "flagged, and normal for a bystander": (
+            [{"peer_name": "payroll-01", "status": "flagged"}, {"function_name": "g", "peer_name": "payroll-01"}],
+            [BESIDE], "flagged",
         ),
         "new for both": ([{}, {"function_name": "g"}], [both, both | {"function_name": "g"}], "novel"),
         "the other is young": ([{}, {"function_name": "g"} | young], [both, both | {"function_name": "g"}], "learning"),

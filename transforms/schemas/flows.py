@@ -66,6 +66,11 @@ FUNCTION_ACTIVITY_HOURLY = Table(
         ("region", "string", "region"),
         ("function_name", "string", "candidate function"),
         ("candidates", "string", "the plausible candidates of these conversations; of API calls the function itself"),
+        (
+            "bystanders",
+            "string",
+            "others with 0.1 to 5 %: what is normal for one of them is no news, and nothing is learned of them",
+        ),
         ("hour", "timestamp", "start of the hour (UTC)"),
         ("behaviour", "string", "peer (it spoke with), api call, api error, api region"),
         ("thing", "string", "which one: protocol|port|kind|name of a peer, s3:GetObject, s3:GetObject AccessDenied, …"),
