@@ -73,7 +73,7 @@ def run(
     """Run the jobs over a window: ingest, leases, evidence, attribute, behave, baseline, detect.
 
     Running a window again gives the same tables; so does running it after a crash. What each job wrote is checked
-    before the next one runs: see `leasehold quality`.
+    before the next one runs: see `leasehold quality`. Ends with 75 if the lake is being written: try again later.
     """
     window = Window.parse(start, end)
     given = {"raw": raw, "lake": lake, "master": master}
@@ -81,7 +81,7 @@ def run(
         str(config) if config else None, **given, engine=engine and engine.value, quality=quality and quality.value
     )
     check_schedule(schedule.value, window)
-    with running(settings, Console(stderr=True)) as (there, shown):
+    with running(settings, Console(stderr=True), f"leasehold run {schedule.value} {start} {end}") as (there, shown):
         run_all(there, settings, window, shown)
 
 
@@ -209,7 +209,7 @@ def show_quality(
 
     A failed critical check keeps later jobs from running until the rows are mended or accepted.
     """
-    with opened(settings_of(config, lake)) as there:
+    with opened(settings_of(config, lake), to_write=f"leasehold quality --accept {accept}" if accept else "") as there:
         quality_answer.quality(there, Console(), table, docs, accept, json)
 
 
@@ -262,4 +262,4 @@ def main() -> None:
         app()
     except (LeaseholdError, SettingsError) as error:
         print(f"leasehold: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_code", 1))

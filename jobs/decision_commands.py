@@ -36,13 +36,13 @@ def verdict(
     true: an attack; attempt: one that did not succeed; benign: seen rightly, and nothing is wrong; false: seen wrongly.
     What was benign or false becomes normal from the next day on.
     """
-    with _deciding(config, lake) as (there, settings):
+    with _deciding(config, lake, "leasehold verdict") as (there, settings):
         triage.verdict(there, settings, Console(), alert, word, by, why)
 
 
 def snooze(alert: AlertId, until: Until, by: By, why: Why, config: Config = None, lake: LakeFolder = None) -> None:
     """Do not count an alert among the open ones until a time."""
-    with _deciding(config, lake) as (there, settings):
+    with _deciding(config, lake, "leasehold snooze") as (there, settings):
         triage.snooze(there, settings, Console(), alert, parse_time(until, "--until"), by, why)
 
 
@@ -58,7 +58,7 @@ def suppress(
     lake: LakeFolder = None,
 ) -> None:
     """Suppress the alerts that match, until a date: a rule with an owner, a reason and an end."""
-    with _deciding(config, lake) as (there, settings):
+    with _deciding(config, lake, "leasehold suppress") as (there, settings):
         if lift:
             triage.lift(there, settings, Console(), lift, by, why)
             return
@@ -70,14 +70,14 @@ def suppress(
 
 def list_detections(config: Config = None, lake: LakeFolder = None, json: AsJson = False) -> None:
     """Each detection with what it raised and how precise it was, by people's verdicts; and the suppressions."""
-    with _deciding(config, lake) as (there, settings):
+    with _deciding(config, lake, "") as (there, settings):
         triage.overview(there, settings, Console(), json)
 
 
 @contextmanager
-def _deciding(config: Path | None, folder: str | None) -> Iterator[tuple[Lake, Settings]]:
-    """The lake and its settings, for commands that write decisions."""
+def _deciding(config: Path | None, folder: str | None, to_write: str) -> Iterator[tuple[Lake, Settings]]:
+    """The lake and its settings, for commands that write decisions, or read them."""
     settings = settings_of(config, folder)
-    with opened(settings) as lake:
+    with opened(settings, to_write) as lake:
         lake.create([DECISIONS])
         yield lake, settings

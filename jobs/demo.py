@@ -14,7 +14,8 @@ from rich.text import Text
 
 from conf.settings import load
 from jobs.answers import alert_table
-from jobs.errors import LeaseholdError
+from jobs.errors import BusyError, LeaseholdError
+from jobs.lock import held_by
 from jobs.runner import bars, run_all, running
 from jobs.session import missing_for
 from jobs.show import Row, moment
@@ -60,7 +61,7 @@ def run(out: Path, days: int, seed: int, engine: str, master: str | None, consol
     settings = load(str(settings_file), engine=engine, master=master)
     start = parse_time(options.start.isoformat(), "start")
     window = Window(start, start + timedelta(days=days))
-    with running(settings, progress) as (lake, shown):
+    with running(settings, progress, "leasehold demo") as (lake, shown):
         run_all(lake, settings, window, shown)
         rows = lake.read(ALERTS).orderBy("opened_at", "alert_id").toArrow().to_pylist()
         certainty = _certainty(lake)
@@ -74,12 +75,15 @@ def _written(summary: Summary) -> str:
 
 
 def _make_room(out: Path) -> None:
-    """Remove an earlier demo; never anything else."""
+    """Remove an earlier demo; never anything else, and none that is still running."""
     if out.exists() and not out.is_dir():
         raise LeaseholdError(f"{str(out)!r} is a file: give another folder with --out")
     if out.is_dir() and any(out.iterdir()):
         if not (out / _SETTINGS).is_file() and {p.name for p in out.iterdir()} - set(_MADE):
             raise LeaseholdError(f"{str(out)!r} is not empty and no earlier demo: give another folder with --out")
+        holder = held_by(str(out / "lake"))
+        if holder:
+            raise BusyError(f"{str(out)!r} is being written by {holder}: give another folder with --out")
         for name in _MADE:
             path = out / name
             if path.is_dir():

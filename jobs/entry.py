@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from conf.settings import SettingsError, load
-from jobs.errors import LeaseholdError
+from jobs.errors import BusyError, LeaseholdError
+from jobs.lock import writing
 from jobs.pipeline import JOBS, run_job
 from jobs.quality import Gate
 from jobs.session import ENGINES, session
@@ -18,7 +19,8 @@ from transforms.schemas import ALL
 
 def main(job: str) -> None:
     """Run one job over one window, with the session that spark-submit configured unless told otherwise."""
-    parser = argparse.ArgumentParser(prog=job, description=f"Leasehold's job `{job}` over one window.")
+    busy = f"Ends with {BusyError.exit_code} if the lake is being written: try again later."
+    parser = argparse.ArgumentParser(prog=job, description=f"Leasehold's job `{job}` over one window. {busy}")
     parser.add_argument("--config", help="settings file (YAML)")
     parser.add_argument("--start", required=True, help="from, UTC: 2026-01-05 or 2026-01-05T10")
     parser.add_argument("--end", required=True, help="until, exclusive")
@@ -30,9 +32,12 @@ def main(job: str) -> None:
     try:
         window = Window.parse(given.start, given.end)
         settings = load(given.config, raw=given.raw, lake=given.lake, engine=given.engine, master=given.master)
-        with session(settings.engine, settings.master, settings.lake) as spark:
+        with (
+            writing(settings.lake, f"jobs/{job}.py {given.start} {given.end}") as lock,
+            session(settings.engine, settings.master, settings.lake) as spark,
+        ):
             register(spark)
-            lake, names = Lake(spark, settings.lake), list(JOBS)
+            lake, names = Lake(spark, settings.lake, lock), list(JOBS)
             lake.create(ALL)
             at = names.index(job)
             with Gate(lake, settings.quality) as gate:
@@ -42,4 +47,5 @@ def main(job: str) -> None:
                 gate.check([job], waiting=names[at + 1 :])
                 print(f"quality: {gate.note}")
     except (LeaseholdError, SettingsError) as error:
-        sys.exit(f"{job}: {error}")
+        print(f"{job}: {error}", file=sys.stderr)
+        sys.exit(getattr(error, "exit_code", 1))

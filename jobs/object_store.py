@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import IO, Any, cast
 
@@ -31,6 +32,7 @@ _KINDS: dict[str, type[OSError]] = {
     **dict.fromkeys(("404", "NoSuchKey", "NoSuchBucket", "NotFound"), FileNotFoundError),
     **dict.fromkeys(("412", "PreconditionFailed"), FileExistsError),
     **dict.fromkeys(("403", "AccessDenied"), PermissionError),
+    "ConditionalRequestConflict": BlockingIOError,
 }
 
 
@@ -108,12 +110,30 @@ def put_new(uri: str, data: bytes) -> bool:
     An attempt whose answer was lost may have written it: the same content there is success.
     """
     bucket, key = split(uri)
-    try:
-        with _said(uri):
-            _client().put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
-    except FileExistsError:
-        return get(uri) == data
-    return True
+    for attempt in range(ATTEMPTS):
+        try:
+            with _said(uri):
+                _client().put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+            return True
+        except FileExistsError:
+            try:
+                return get(uri) == data
+            except (FileNotFoundError, FileExistsError):  # another's, who goes on with it
+                return False
+        except BlockingIOError:  # somebody writes or deletes it at this moment: S3 does not say who was first
+            if attempt + 1 == ATTEMPTS:
+                raise
+            time.sleep(wait(attempt))
+    raise AssertionError
+
+
+def age(uri: str) -> float:
+    """Seconds since it was written, by S3's own clock. Raises OSError; FileNotFoundError if it is not there."""
+    bucket, key = split(uri)
+    with _said(uri):
+        answer = _client().head_object(Bucket=bucket, Key=key)
+    asked = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return float((asked - answer["LastModified"]).total_seconds())
 
 
 def delete_below(uri: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +12,12 @@ import typer
 
 from conf.settings import Settings, load
 from jobs.errors import LeaseholdError
+from jobs.lock import writing
 from jobs.session import ENGINES, session
 from jobs.storage import Lake, exists
 from transforms.schemas import ALERTS
+
+_PATIENCE = 15.0
 
 
 class Engine(StrEnum):
@@ -43,11 +46,16 @@ def settings_of(config: Path | None, lake: str | None) -> Settings:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Lake]:
-    """The lake, read by the embedded engine: it is up in two seconds, and reads what either wrote."""
+def opened(settings: Settings, to_write: str = "") -> Iterator[Lake]:
+    """The lake on the embedded engine: it is up in two seconds, and reads what either wrote.
+
+    `to_write`: it is locked, too, and that is what others are told. Raises BusyError if it stays locked by another.
+    """
     if not exists(settings.lake, ALERTS):
         raise LeaseholdError(
             f"there are no tables in {settings.lake!r}: give --lake or --config, or make some with `leasehold run`"
         )
-    with session("sail", lake=settings.lake) as spark:
-        yield Lake(spark, settings.lake)
+    # Two people may decide at once: each takes some seconds.
+    held = writing(settings.lake, to_write, wait=_PATIENCE) if to_write else nullcontext()
+    with held as lock, session("sail", lake=settings.lake) as spark:
+        yield Lake(spark, settings.lake, lock)

@@ -52,7 +52,7 @@ def run_job(name: str, lake: Lake, settings: Settings, window: Window, progress:
         raise
     finally:
         row = {
-            "run_id": uuid.uuid4().hex,
+            "run_id": f"{lake.lock.run_id if lake.lock else uuid.uuid4().hex}-{name}",
             "job": name,
             "window_start": window.start,
             "window_end": window.end,

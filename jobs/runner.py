@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Column
 
 from conf.settings import Settings
+from jobs.lock import writing
 from jobs.pipeline import JOBS, run_job
 from jobs.quality import Gate
 from jobs.session import session
@@ -32,14 +33,17 @@ def bars(console: Console) -> Progress:
 
 
 @contextmanager
-def running(settings: Settings, console: Console) -> Iterator[tuple[Lake, Progress]]:
-    """The lake on a started engine, and bars that show it starting."""
-    with bars(console) as shown:
+def running(settings: Settings, console: Console, command: str) -> Iterator[tuple[Lake, Progress]]:
+    """The lake, locked for writing, on a started engine, and bars that show it starting.
+
+    Raises BusyError if another process writes it. `command` tells others what is run here.
+    """
+    with writing(settings.lake, command) as lock, bars(console) as shown:
         starting = shown.add_task("engine", total=1, note=f"starting {settings.engine}")
         with session(settings.engine, settings.master, settings.lake) as spark:
             register(spark)
             shown.update(starting, completed=1, note=settings.engine)
-            yield Lake(spark, settings.lake), shown
+            yield Lake(spark, settings.lake, lock), shown
 
 
 def run_all(lake: Lake, settings: Settings, window: Window, shown: Progress) -> None:

@@ -25,6 +25,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StructType
 
 from jobs.conditions import on_dates
+from jobs.lock import Lock
 from jobs.object_store import ATTEMPTS, allow_http, below, is_broken_listing, is_remote, wait
 from jobs.sources.arrow import arrow_schema
 from transforms.schemas.table import Table
@@ -57,6 +58,8 @@ class Lake:
 
     spark: SparkSession
     root: str
+    lock: Lock | None = None
+    """what makes this process its only writer; None: it only reads, or nobody else can"""
 
     def path(self, table: Table) -> str:
         """Where the table is, as a URI or an absolute path."""
@@ -223,6 +226,8 @@ class Lake:
         A commit whose answer was lost is there, but looks to the engine like another writer's; as one run at a time
         writes a lake, a new version is this one's. Sail gives up on a listing that breaks off: it is asked again.
         """
+        if self.lock:
+            self.lock.check()
         if not is_remote(self.root):
             write()
             return

@@ -54,7 +54,7 @@ RUNS = Table(
     key=("run_id",),
     doc="One job run. The only table that knows the wall clock.",
     schema=columns(
-        ("run_id", "string", "random"),
+        ("run_id", "string", "of all that was started at once, as its lock and its logs have it; and the job"),
         ("job", "string", "ingest, leases, evidence, attribute, behave, baseline or detect"),
         ("window_start", "timestamp", "from (event time, UTC)"),
         ("window_end", "timestamp", "until, exclusive"),
