@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 QUALITY_MODES = ("enforce", "warn", "off")
+LOG_FORMATS = ("text", "json")
 REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 
 
@@ -90,6 +91,8 @@ class Settings:
     """an alert closes after this many quiet days"""
     quality: str = "enforce"
     """what a failed critical check does: enforce (later jobs do not run), warn (it is only said); off: no checks"""
+    log_format: str = "text"
+    """what runs say while they run: text (bars, for people) or json (an object a line, on standard error)"""
     alerts_per_day: int = 25
     """of the alerts that open on one day only so many are raised, the most telling; 0: all"""
     flood_limit: int = 30
@@ -152,6 +155,8 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     values.update({name: value for name, value in overrides.items() if value is not None})
     if values.get("quality", "enforce") not in QUALITY_MODES:
         raise SettingsError(f"quality is one of {', '.join(QUALITY_MODES)}, not {values['quality']!r}")
+    if values.get("log_format", "text") not in LOG_FORMATS:
+        raise SettingsError(f"log_format is one of {', '.join(LOG_FORMATS)}, not {values['log_format']!r}")
     return Settings(**values)
 
 

@@ -11,12 +11,24 @@ import typer
 from rich.console import Console
 
 from conf.settings import QUALITY_MODES, SettingsError, load
-from jobs import answers, coverage_answer, decision_commands, demo, lease_answers, quality_answer
+from jobs import answers, coverage_answer, decision_commands, demo, lease_answers, logs, quality_answer
 from jobs import export as exports
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import Question
 from jobs.ocsf_findings import VERSIONS as OCSF_VERSIONS
-from jobs.options import AlertId, AsJson, Config, Engine, EngineName, LakeFolder, Master, RawFolder, opened, settings_of
+from jobs.options import (
+    AlertId,
+    AsJson,
+    Config,
+    Engine,
+    EngineName,
+    LakeFolder,
+    LogFormatName,
+    Master,
+    RawFolder,
+    opened,
+    settings_of,
+)
 from jobs.pipeline import check_schedule
 from jobs.runner import run_all, running
 from jobs.window import Window, parse_time
@@ -69,17 +81,20 @@ def run(
             "checks. [default: the settings', else enforce]"
         ),
     ] = None,
+    log_format: LogFormatName = None,
 ) -> None:
     """Run the jobs over a window: ingest, leases, evidence, attribute, behave, baseline, detect.
 
     Running a window again gives the same tables; so does running it after a crash. What each job wrote is checked
     before the next one runs: see `leasehold quality`. Ends with 75 if the lake is being written: try again later.
     """
+    logs.configure(log_format.value if log_format else "")
     window = Window.parse(start, end)
-    given = {"raw": raw, "lake": lake, "master": master}
+    given = {"raw": raw, "lake": lake, "master": master, "log_format": log_format and log_format.value}
     settings = load(
         str(config) if config else None, **given, engine=engine and engine.value, quality=quality and quality.value
     )
+    logs.configure(settings.log_format)
     check_schedule(schedule.value, window)
     with running(settings, Console(stderr=True), f"leasehold run {schedule.value} {start} {end}") as (there, shown):
         run_all(there, settings, window, shown)
@@ -261,5 +276,4 @@ def main() -> None:
     try:
         app()
     except (LeaseholdError, SettingsError) as error:
-        print(f"leasehold: {error}", file=sys.stderr)
-        sys.exit(getattr(error, "exit_code", 1))
+        sys.exit(logs.end_with(error))

@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from jobs import logs
 from jobs.errors import BusyError, LeaseholdError
 from jobs.object_store import age, below, delete_below, get, is_remote, put, put_new
 from jobs.show import moment, safe, span
@@ -155,7 +156,7 @@ class _Prefix:
 
 def end_process(message: str) -> None:
     """Where the lock is lost while something is being written, nothing less stops an engine's threads in time."""
-    print(f"leasehold: {message}", file=sys.stderr, flush=True)
+    logs.failed(message, BusyError.exit_code)
     os._exit(BusyError.exit_code)
 
 

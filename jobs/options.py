@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from conf.settings import Settings, load
+from conf.settings import LOG_FORMATS, Settings, load
 from jobs.errors import LeaseholdError
 from jobs.lock import writing
 from jobs.session import ENGINES, session
@@ -27,6 +27,12 @@ class Engine(StrEnum):
     spark = ENGINES[1]
 
 
+class LogFormat(StrEnum):
+    """How a run says what it does."""
+
+    text, json = LOG_FORMATS
+
+
 Config = Annotated[
     Path | None, typer.Option(envvar="LEASEHOLD_CONFIG", help="Settings file (YAML); see conf/local.yaml.")
 ]
@@ -37,6 +43,13 @@ EngineName = Annotated[
 ]
 Master = Annotated[str | None, typer.Option(help="Spark master, as local[*] or spark://host:7077.")]
 AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id, or its first characters.")]
+LogFormatName = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format",
+        help="text: bars; json: an object a line, on standard error. [default: the settings', else text]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from conf.settings import Settings
-from jobs import attribute, baseline, behave, detect, evidence, ingest, leases
+from jobs import attribute, baseline, behave, detect, evidence, ingest, leases, logs
 from jobs.errors import LeaseholdError
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
@@ -42,13 +42,22 @@ def check_schedule(schedule: str, window: Window) -> None:
 
 def run_job(name: str, lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
     """Run one job and note it; what it raises is noted and raised again. Returns what it did, in words."""
+    with logs.everywhere(job=name):
+        return _run_job(name, lake, settings, window, logs.telling(progress))
+
+
+def _run_job(name: str, lake: Lake, settings: Settings, window: Window, progress: Progress) -> str:
     lake.create(ALL)
     started, clock = datetime.now(UTC), time.monotonic()
     outcome, note = "done", ""
+    logs.say("job_started", f"{name} begins", window_start=window.start, window_end=window.end)
     try:
         note = JOBS[name](lake, settings, window, progress)
+        seconds = round(time.monotonic() - clock, 3)
+        logs.say("job_done", f"{name}: {note}", seconds=seconds, note=note)
     except BaseException as error:
         outcome = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500]
+        logs.warn("job_failed", f"{name}: {outcome}", seconds=round(time.monotonic() - clock, 3), outcome=outcome)
         raise
     finally:
         row = {

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from jobs import logs
 from jobs.errors import LeaseholdError
 from jobs.storage import Lake, Written
 from transforms.schemas import ALL, QUALITY_GATES, QUALITY_RESULTS
@@ -57,6 +58,14 @@ class Gate:
             return "off: nothing is checked"
         said = f"{self.checks:,} checks"
         return f"{said}, {len(self.warnings):,} warnings: {'; '.join(self.warnings)}" if self.warnings else said
+
+    def tell(self, seconds: float) -> None:
+        """Log what was found, and that all is done."""
+        for warning in self.warnings:
+            logs.warn("quality_warning", warning)
+        counts = {"checks": self.checks, "warnings": len(self.warnings)}
+        said = f"all is done: {self.checks:,} checks, {len(self.warnings):,} warnings"
+        logs.say("run_done", said, seconds=round(seconds, 3), **counts)
 
     def check(self, jobs: Iterable[str], waiting: Sequence[str]) -> None:
         """Check what is new in the tables of these jobs.
@@ -105,6 +114,17 @@ class Gate:
                 }
             )
         self.checks += len(outcomes)
+        if outcomes:
+            wrong = [f"{outcome.check.says} ({outcome.check.severity})" for outcome in outcomes if not outcome.passed]
+            logs.say(
+                "table_checked",
+                f"{table.name}: {written.rows:,} rows, {len(wrong)} of {len(outcomes)} checks failed",
+                table=table.name,
+                rows=written.rows,
+                version=written.version,
+                checks=len(outcomes),
+                failed=wrong,
+            )
         self._gates[table.name] = {
             **gate,
             "passed_version": gate["passed_version"] if failures else written.version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,10 +11,12 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Column
 
 from conf.settings import Settings
+from jobs import logs
 from jobs.lock import writing
 from jobs.pipeline import JOBS, run_job
 from jobs.quality import Gate
 from jobs.session import session
+from jobs.show import safe
 from jobs.sources import register
 from jobs.storage import Lake
 from jobs.window import Window
@@ -27,8 +30,10 @@ def bars(console: Console) -> Progress:
         BarColumn(bar_width=12, table_column=fixed),
         TaskProgressColumn(table_column=fixed),
         TimeElapsedColumn(table_column=fixed),
-        TextColumn("{task.fields[note]}", table_column=Column(overflow="fold")),
+        # Notes quote logs: they are shown, never obeyed.
+        TextColumn("{task.fields[note]}", markup=False, table_column=Column(overflow="fold")),
         console=console,
+        disable=logs.in_json(),
     )
 
 
@@ -40,9 +45,13 @@ def running(settings: Settings, console: Console, command: str) -> Iterator[tupl
     """
     with writing(settings.lake, command) as lock, bars(console) as shown:
         starting = shown.add_task("engine", total=1, note=f"starting {settings.engine}")
+        clock = time.monotonic()
+        logs.of_run(lock.run_id)
         with session(settings.engine, settings.master, settings.lake) as spark:
             register(spark)
             shown.update(starting, completed=1, note=settings.engine)
+            seconds = round(time.monotonic() - clock, 3)
+            logs.say("engine_started", f"{settings.engine} is up", engine=settings.engine, seconds=seconds)
             yield Lake(spark, settings.lake, lock), shown
 
 
@@ -51,7 +60,9 @@ def run_all(lake: Lake, settings: Settings, window: Window, shown: Progress) -> 
 
     Raises LeaseholdError where a critical check fails: later jobs do not run.
     """
-    names = list(JOBS)
+    names, clock = list(JOBS), time.monotonic()
+    doing, about = f"{', '.join(names)} on {lake.root}", {"window_start": window.start, "window_end": window.end}
+    logs.say("run_started", doing, lake=lake.root, **about)
     with Gate(lake, settings.quality) as gate:
         for number, name in enumerate(names):
             task = shown.add_task(name, total=None, note="")
@@ -60,6 +71,7 @@ def run_all(lake: Lake, settings: Settings, window: Window, shown: Progress) -> 
                 shown.update(task, completed=done, total=max(total, 1))
 
             note = run_job(name, lake, settings, window, progress)
-            shown.update(task, completed=1, total=1, note=note)
+            shown.update(task, completed=1, total=1, note=safe(note))
             gate.check([name], waiting=names[number + 1 :])
-    shown.add_task("quality", total=1, completed=1, note=gate.note)
+    shown.add_task("quality", total=1, completed=1, note=safe(gate.note))
+    gate.tell(time.monotonic() - clock)

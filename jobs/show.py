@@ -29,6 +29,11 @@ def safe(value: Any) -> str:
     )
 
 
+def safe_lines(text: str) -> str:
+    """The same line by line: a text that may have several."""
+    return "\n".join(safe(line) for line in text.split("\n"))
+
+
 def moment(value: datetime) -> str:
     """2026-03-11 06:12:00Z"""
     utc = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -49,6 +49,7 @@ def test_accounts_to_poll(tmp_path: Path) -> None:
         ("lookback_days: true", "lookback_days must be of type int"),
         ("lookback_days: -1", "must not be negative"),
         ("quality: strict", "quality is one of enforce, warn, off, not 'strict'"),
+        ("log_format: xml", "log_format is one of text, json, not 'xml'"),
         ("[1, 2]", "expected `key: value` lines"),
         ("a: [", "cannot be read"),
         ("networks: [{cidr: 10.0.0.1/8, name: x}]", "has host bits set"),
