@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from rich.console import Console
 from conf.settings import QUALITY_MODES, SettingsError, load
 from jobs import answers, coverage_answer, decision_commands, demo, lease_answers, logs, quality_answer
 from jobs import export as exports
+from jobs import status as statuses
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import Question
 from jobs.ocsf_findings import VERSIONS as OCSF_VERSIONS
@@ -245,6 +247,32 @@ def doctor(
 
     overrides = {"raw": raw, "lake": lake, "engine": engine and engine.value}
     if not checks.run(str(config) if config else None, Console(), json, offline, checks.utc_now, **overrides):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    config: Config = None,
+    lake: LakeFolder = None,
+    max_age: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="HOURS", help="End with 1 if the judged data end longer ago."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """How fresh each table is, what ran last, what waits, how many alerts are open, and whether a run is at work.
+
+    Until when the data have been judged: the end of the last window that was run to its end, or the last flow-log
+    record where that is earlier.
+    """
+    found = statuses.look(settings_of(config, lake).lake, datetime.now(UTC))
+    if json:
+        print(statuses.as_document(found))
+    else:
+        statuses.show(Console(), found)
+    late = "" if max_age is None else statuses.too_old(found, max_age)
+    if late:
+        logs.failed(late, 1)
         raise typer.Exit(1)
 
 

@@ -12,7 +12,7 @@ import io
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -165,6 +165,21 @@ def is_broken_listing(error: BaseException) -> bool:
     https://github.com/apache/arrow-rs-object-store/pull/383 says so.
     """
     return any(words in str(error) for words in _BROKEN_LISTING)
+
+
+def patiently(ask: Callable[..., Any], path: str, **more: Any) -> Any:
+    """Something of `deltalake` that may be done twice: on S3 it gives up on a listing that breaks off."""
+    if not is_remote(path):
+        return ask(path, **more)
+    allow_http()
+    for attempt in range(ATTEMPTS):
+        try:
+            return ask(path, **more)
+        except Exception as error:
+            if not is_broken_listing(error) or attempt + 1 == ATTEMPTS:
+                raise
+            time.sleep(wait(attempt))
+    raise AssertionError
 
 
 class _Stream(io.RawIOBase):

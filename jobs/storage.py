@@ -1,4 +1,4 @@
-"""The lake: Delta tables under one root. The only module that knows Delta.
+"""The lake: Delta tables under one root. The only module that knows Delta, with `delta.py`.
 
 Both engines write through plain DataFrame writes and SQL `MERGE`. Array columns are for tables that
 are only appended to: Sail 0.7 cannot rewrite part of a table that has one (the element's field name
@@ -26,7 +26,7 @@ from pyspark.sql.types import ArrayType, StructType
 
 from jobs.conditions import on_dates
 from jobs.lock import Lock
-from jobs.object_store import ATTEMPTS, allow_http, below, is_broken_listing, is_remote, wait
+from jobs.object_store import ATTEMPTS, below, is_broken_listing, is_remote, patiently, wait
 from jobs.sources.arrow import arrow_schema
 from transforms.schemas.table import Table
 
@@ -82,7 +82,7 @@ class Lake:
     def _create(self, table: Table) -> None:
         if exists(self.root, table):  # at the cost of one call to S3 instead of ten
             return
-        _patiently(
+        patiently(
             deltalake.DeltaTable.create,
             self.path(table),
             schema=deltalake.Schema.from_json(_schema_json(table.schema)),
@@ -110,7 +110,7 @@ class Lake:
         """
         path = self.path(table)
         try:
-            then = _files(_patiently(deltalake.DeltaTable, path, version=version), table.partition_by)
+            then = _files(patiently(deltalake.DeltaTable, path, version=version), table.partition_by)
         except deltalake.exceptions.DeltaError:
             return False
         needed = {f"{path}/{name}" for name, (day, _) in then.items() if day is None or first <= day <= last}
@@ -124,14 +124,14 @@ class Lake:
 
     def written(self, table: Table, since: int | None) -> Written:
         """The files that the table has and did not have at version `since` (None, or forgotten by now: all)."""
-        now = _patiently(deltalake.DeltaTable, self.path(table))
+        now = patiently(deltalake.DeltaTable, self.path(table))
         if now.version() == since:
             return Written(now.version(), {}, frozenset(), 0)
         there = _files(now, table.partition_by)
         before: Iterable[str] = ()
         if since is not None:
             try:
-                before = _files(_patiently(deltalake.DeltaTable, self.path(table), version=since), None)
+                before = _files(patiently(deltalake.DeltaTable, self.path(table), version=since), None)
             except deltalake.exceptions.DeltaError:
                 before = ()
         added = {path: there[path] for path in there.keys() - set(before)}
@@ -268,24 +268,9 @@ def _version(path: str) -> int:
     return max((int(commit[1]) for commit in commits if commit), default=-1)
 
 
-def _patiently(ask: Callable[..., Any], path: str, **more: Any) -> Any:
-    """Something of `deltalake` that may be done twice: on S3 it gives up on a listing that breaks off."""
-    if not is_remote(path):
-        return ask(path, **more)
-    allow_http()
-    for attempt in range(ATTEMPTS):
-        try:
-            return ask(path, **more)
-        except Exception as error:
-            if not is_broken_listing(error) or attempt + 1 == ATTEMPTS:
-                raise
-            time.sleep(wait(attempt))
-    raise AssertionError
-
-
 def protocol(path: str) -> tuple[int, int]:
     """A table's (reader, writer) protocol versions."""
-    versions = _patiently(deltalake.DeltaTable, path).protocol()
+    versions = patiently(deltalake.DeltaTable, path).protocol()
     return versions.min_reader_version, versions.min_writer_version
 
 
