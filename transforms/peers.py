@@ -13,8 +13,11 @@ from transforms.intervals import FIRST_SNAPSHOT, earliest, latest
 # RFC 1918 and RFC 6598 (carrier-grade NAT: used inside VPCs), unique local and link-local IPv6.
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10")
 
-LANDLORDS = ("AMAZON", "EC2", "EC2_INSTANCE_CONNECT", "CLOUDFRONT", "GLOBALACCELERATOR")
-"""AWS's tags behind which anybody may rent a machine or a name: no names of peers."""
+LANDLORDS = ("EC2", "EC2_INSTANCE_CONNECT", "CLOUDFRONT", "GLOBALACCELERATOR")
+"""AWS's tags behind which anybody may rent a machine or a name: no names of peers.
+
+AMAZON is none: it is what AWS writes of its own endpoints that have no tag of their own.
+"""
 
 KnownNetwork = tuple[str, str, bool]
 """cidr, name, internal"""
