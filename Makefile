@@ -49,10 +49,10 @@ test-slow: ## the tests that take minutes each: S3 that fails, both engines on o
 
 slow-sail slow-spark: MARKED := -m slow
 
-# The JVM lives for minutes and works on crumbs: its second compiler, and compiling every query, would cost more than
-# they gain.
-JAVA_QUICK := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.codegen.wholeStage=false \
-  -Dspark.sql.codegen.factoryMode=NO_CODEGEN
+# The JVM lives for minutes and works on crumbs: its second compiler, compiling every query, and planning it anew while
+# it runs would cost more than they gain.
+JAVA_QUICK := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.adaptive.enabled=false \
+  -Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryMode=NO_CODEGEN
 
 # Without Java the Spark half cannot run: that is said last, and is an error where both are demanded.
 SPARK_LACK := lack=$$($(RUN) jobs.session spark)
