@@ -8,8 +8,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from detections import api_error_burst, credentials_outside
-from tests.detections.test_unusual_calls import called
 from tests.detections.test_changes_of_functions import changed, changes
+from tests.detections.test_unusual_calls import called
 from tests.rows import ACCOUNT, REGION, Row, at, frame, rows_of
 from tests.transforms.test_baselines import CALL, TODAY, hour
 from transforms.schemas import FUNCTION_ACTIVITY_HOURLY, FUNCTION_API_CALLS, OBSERVATIONS
