@@ -13,6 +13,8 @@ import yaml
 
 QUALITY_MODES = ("enforce", "warn", "off")
 LOG_FORMATS = ("text", "json")
+LEAST_KEEP_DAYS = 14
+_LEAST_VERSIONS_DAYS = 7
 REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 
 
@@ -93,6 +95,10 @@ class Settings:
     """what a failed critical check does: enforce (later jobs do not run), warn (it is only said); off: no checks"""
     log_format: str = "text"
     """what runs say while they run: text (bars, for people) or json (an object a line, on standard error)"""
+    keep_versions_days: int = 30
+    """so long earlier versions of the tables can be read: `explain --recompute` needs them, and so do readers"""
+    keep_days: Mapping[str, int] = field(default_factory=dict)
+    """by table: rows of days longer ago are deleted by `leasehold maintain`; of tables not named none are"""
     alerts_per_day: int = 25
     """of the alerts that open on one day only so many are raised, the most telling; 0: all"""
     flood_limit: int = 30
@@ -137,12 +143,16 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     tuned = values.pop("detections", None) or {}
     if not isinstance(tuned, dict):
         raise SettingsError(f"{path}: detections must be `<detection>: {{…}}` lines, not {tuned!r}")
+    keep_days = _keep_days(path, values.pop("keep_days", None) or {})
     for name, value in values.items():
         expected: Any = type(known[name].default)
         if isinstance(value, bool) or not isinstance(value, (int, float) if expected is float else expected):
             raise SettingsError(f"{path}: {name} must be of type {expected.__name__}, not {value!r}")
         if expected in (int, float) and value < 0:
             raise SettingsError(f"{path}: {name} must not be negative, but is {value!r}")
+    values["keep_days"] = keep_days
+    if values.get("keep_versions_days", _LEAST_VERSIONS_DAYS) < _LEAST_VERSIONS_DAYS:
+        raise SettingsError(f"{path}: keep_versions_days must be at least {_LEAST_VERSIONS_DAYS}: readers are reading")
     values["networks"] = tuple(_network(path, entry) for entry in networks)
     values["accounts"] = tuple(_account(path, entry) for entry in accounts)
     values["regions"] = tuple(_region(path, entry) for entry in regions)
@@ -158,6 +168,17 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     if values.get("log_format", "text") not in LOG_FORMATS:
         raise SettingsError(f"log_format is one of {', '.join(LOG_FORMATS)}, not {values['log_format']!r}")
     return Settings(**values)
+
+
+def _keep_days(path: str | None, entry: Any) -> dict[str, int]:
+    if not isinstance(entry, dict) or any(isinstance(n, bool) or not isinstance(n, int) for n in entry.values()):
+        raise SettingsError(f"{path}: keep_days must be `<table>: <days>` lines, not {entry!r}")
+    short = [str(name) for name, days in entry.items() if days < LEAST_KEEP_DAYS]
+    if short:
+        raise SettingsError(
+            f"{path}: keep_days of {', '.join(short)} must be at least {LEAST_KEEP_DAYS}: files come late"
+        )
+    return {str(name): days for name, days in entry.items()}
 
 
 def _list(path: str | None, values: dict[str, Any], name: str) -> list[Any]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from conf.settings import QUALITY_MODES, SettingsError, load
 from jobs import answers, coverage_answer, decision_commands, demo, lease_answers, logs, quality_answer
 from jobs import export as exports
+from jobs import maintain as maintenance
 from jobs import status as statuses
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import Question
@@ -33,6 +34,7 @@ from jobs.options import (
 )
 from jobs.pipeline import check_schedule
 from jobs.runner import run_all, running
+from jobs.show import safe
 from jobs.window import Window, parse_time
 
 app = typer.Typer(
@@ -100,6 +102,33 @@ def run(
     check_schedule(schedule.value, window)
     with running(settings, Console(stderr=True), f"leasehold run {schedule.value} {start} {end}") as (there, shown):
         run_all(there, settings, window, shown)
+
+
+@app.command()
+def maintain(
+    config: Config = None,
+    lake: LakeFolder = None,
+    engine: EngineName = None,
+    master: Master = None,
+    log_format: LogFormatName = None,
+) -> None:
+    """Care for the tables: small files into large ones, old versions away, old rows away where the settings say so.
+
+    Run it every week. Nobody else may write meanwhile (else it ends with 75: try again later); who reads goes on.
+    Versions stay for `keep_versions_days`, rows for the `keep_days` of their table, by default for ever.
+    """
+    logs.configure(log_format.value if log_format else "")
+    given = {"lake": lake, "master": master, "log_format": log_format and log_format.value}
+    settings = load(str(config) if config else None, **given, engine=engine and engine.value)
+    logs.configure(settings.log_format)
+    with running(settings, Console(stderr=True), "leasehold maintain") as (there, shown):
+        task = shown.add_task("maintain", total=None, note="")
+
+        def progress(done: int, total: int) -> None:
+            shown.update(task, completed=done, total=total)
+
+        note = maintenance.maintain(there, settings, datetime.now(UTC), progress)
+        shown.update(task, completed=1, total=1, note=safe(note))
 
 
 @app.command()

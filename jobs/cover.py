@@ -8,6 +8,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 
 from jobs.conditions import on_dates
+from jobs.hours import closed_before
 from jobs.storage import Lake
 from transforms.coverage import coverage, stale_days
 from transforms.schemas import (
@@ -31,7 +32,8 @@ def cover(lake: Lake, days: Iterable[date]) -> None:
     known = [row["date"] for row in lake.read(COVERAGE).select("date").distinct().collect()]
     polls, failed, configs = (lake.read(table) for table in (POLLS, FAILED_POLLS, FUNCTION_CONFIGS))
     stale = stale_days(lake.read(COVERAGE), polls, failed, configs, known).collect() if known else []
-    wanted = sorted({*days, *(row["date"] for row in stale)})
+    closed = closed_before(lake)
+    wanted = sorted(day for day in {*days, *(row["date"] for row in stale)} if not closed or day >= closed.date())
     if not wanted:
         return
     on_days = on_dates("date", wanted)

@@ -125,7 +125,9 @@ def observations(
 
 def _since(lake: Lake, table: Table, first: date, last: date, version: int | None) -> DataFrame:
     """The table's rows of these days; all of a table that has no days."""
-    frame, day = lake.read(table, version), table.partition_by
+    if version is not None:
+        return lake.read_at(table, version, first, last)
+    frame, day = lake.read(table), table.partition_by
     if day not in ("date", "as_of_date"):
         return frame
     return frame.where(f"{day} >= DATE '{first}' AND {day} <= DATE '{last}'")

@@ -224,10 +224,15 @@ def runs(facts: LakeFacts, now: datetime) -> list[Finding]:
     found = []
     for run in facts.runs:
         if run["outcome"] != "done":
-            window = f"--start {run['window_start']:%Y-%m-%dT%H} --end {run['window_end']:%Y-%m-%dT%H}"
             what = f"The last run of {run['job']} failed at {moment(run['started_at'])}: {run['outcome']}"
-            cost, fix = "What comes after it is as old as the run before", "Mend what it says, then run it again"
-            found.append(Finding(BLOCKS, "runs", what, cost, fix, f"leasehold run hourly {window}"))
+            fix = "Mend what it says, then run it again"
+            if run["window_start"] is None:  # no job of the pipeline
+                cost = "Small files and old versions pile up"
+                found.append(Finding(COSTS, "runs", what, cost, fix, f"leasehold {run['job']}"))
+                continue
+            window = f"--start {run['window_start']:%Y-%m-%dT%H} --end {run['window_end']:%Y-%m-%dT%H}"
+            cost, again = "What comes after it is as old as the run before", f"leasehold run hourly {window}"
+            found.append(Finding(BLOCKS, "runs", what, cost, fix, again))
             break  # The jobs after it have not run for this very reason.
     until = facts.taken_in_until
     if until and now - until > _LATE:

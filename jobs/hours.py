@@ -14,15 +14,19 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.conditions import spans, sql_time
+from jobs.delta import peek
+from jobs.errors import LeaseholdError
 from jobs.storage import Lake
 from jobs.window import Window
-from transforms.schemas import COVERAGE, INGESTED_FILES, REOPENED_HOURS
+from transforms.schemas import COVERAGE, INGESTED_FILES, REOPENED_HOURS, RETENTION
+
+_NO_TIME_ENDS = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 def reopen(lake: Lake, jobs: str | Iterable[str], hours: Iterable[datetime]) -> None:
     """Queue hours for a job, or for several at once; those already queued stay once."""
     # Only one run writes at a time: a look and an append cost less than a MERGE, on Spark by seconds.
-    touched = set(hours)
+    touched = set(open_hours(lake, hours))
     wanted = {(job, hour) for job in ([jobs] if isinstance(jobs, str) else jobs) for hour in touched}
     if not wanted:
         return
@@ -30,6 +34,29 @@ def reopen(lake: Lake, jobs: str | Iterable[str], hours: Iterable[datetime]) -> 
     rows = sorted(wanted - {(row.job, datetime.fromtimestamp(row.s, UTC)) for row in queued})
     if rows:
         lake.append(REOPENED_HOURS, lake.spark.createDataFrame(rows, "job string, hour timestamp"))
+
+
+def open_hours(lake: Lake, hours: Iterable[datetime]) -> list[datetime]:
+    """Those of the hours that can be computed again: that maintenance has deleted nothing of."""
+    closed = closed_before(lake)
+    # What does not say when it was is on the first day of all, and is kept.
+    return [hour for hour in hours if closed is None or hour >= closed or hour < _NO_TIME_ENDS]
+
+
+def closed_before(lake: Lake) -> datetime | None:
+    """Hours before this instant are closed: rows that they were made of have been deleted; None: none were."""
+    days = [row["closed_before"] for row in peek(lake.root, RETENTION, ["closed_before"])]
+    return datetime.combine(max(days), time(), UTC) if days else None
+
+
+def refuse_closed(lake: Lake, window: Window) -> None:
+    """Raise LeaseholdError for a window that begins before what is kept."""
+    closed = closed_before(lake)
+    if closed and window.start < closed:
+        raise LeaseholdError(
+            f"hours before {closed:%Y-%m-%d} cannot be computed again: rows that they are made of were deleted, as "
+            f"keep_days says (table retention). What came of them is kept. Give --start {closed:%Y-%m-%d} or later"
+        )
 
 
 def reopened(lake: Lake, job: str, before: datetime | None = None) -> list[datetime]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
 from conf.settings import Settings
-from jobs import attribute, baseline, behave, detect, evidence, ingest, leases, logs
+from jobs import attribute, baseline, behave, detect, evidence, hours, ingest, leases, logs
 from jobs.errors import LeaseholdError
 from jobs.progress import Progress, quiet
 from jobs.storage import Lake
@@ -42,34 +43,35 @@ def check_schedule(schedule: str, window: Window) -> None:
 
 def run_job(name: str, lake: Lake, settings: Settings, window: Window, progress: Progress = quiet) -> str:
     """Run one job and note it; what it raises is noted and raised again. Returns what it did, in words."""
-    with logs.everywhere(job=name):
-        return _run_job(name, lake, settings, window, logs.telling(progress))
-
-
-def _run_job(name: str, lake: Lake, settings: Settings, window: Window, progress: Progress) -> str:
     lake.create(ALL)
+    hours.refuse_closed(lake, window)
+    return noted(lake, name, settings, window, lambda: JOBS[name](lake, settings, window, logs.telling(progress)))
+
+
+def noted(lake: Lake, name: str, settings: Settings, window: Window | None, work: Callable[[], str]) -> str:
+    """Do the work of a job, and note it in `runs` and in the log, however it ends."""
     started, clock = datetime.now(UTC), time.monotonic()
     outcome, note = "done", ""
-    logs.say("job_started", f"{name} begins", window_start=window.start, window_end=window.end)
-    try:
-        note = JOBS[name](lake, settings, window, progress)
-        seconds = round(time.monotonic() - clock, 3)
-        logs.say("job_done", f"{name}: {note}", seconds=seconds, note=note)
-    except BaseException as error:
-        outcome = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500]
-        logs.warn("job_failed", f"{name}: {outcome}", seconds=round(time.monotonic() - clock, 3), outcome=outcome)
-        raise
-    finally:
-        row = {
-            "run_id": f"{lake.lock.run_id if lake.lock else uuid.uuid4().hex}-{name}",
-            "job": name,
-            "window_start": window.start,
-            "window_end": window.end,
-            "engine": settings.engine,
-            "started_at": started,
-            "seconds": round(time.monotonic() - clock, 3),
-            "outcome": outcome,
-            "note": note,
-        }
-        lake.append(RUNS, lake.frame(RUNS, [row]))
+    span = {"window_start": window.start, "window_end": window.end} if window else {}
+    with logs.everywhere(job=name):
+        logs.say("job_started", f"{name} begins", **span)
+        try:
+            note = work()
+            logs.say("job_done", f"{name}: {note}", seconds=round(time.monotonic() - clock, 3), note=note)
+        except BaseException as error:
+            outcome = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500]
+            logs.warn("job_failed", f"{name}: {outcome}", seconds=round(time.monotonic() - clock, 3), outcome=outcome)
+            raise
+        finally:
+            row = {
+                "run_id": f"{lake.lock.run_id if lake.lock else uuid.uuid4().hex}-{name}",
+                "job": name,
+                **span,
+                "engine": settings.engine,
+                "started_at": started,
+                "seconds": round(time.monotonic() - clock, 3),
+                "outcome": outcome,
+                "note": note,
+            }
+            lake.append(RUNS, lake.frame(RUNS, [row]))
     return note

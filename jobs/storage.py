@@ -22,9 +22,11 @@ import deltalake
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.connect.session import SparkSession as ConnectSession
 from pyspark.sql.types import ArrayType, StructType
 
 from jobs.conditions import on_dates
+from jobs.delta import PROMISES, copied_log
 from jobs.lock import Lock
 from jobs.object_store import ATTEMPTS, below, is_broken_listing, is_remote, patiently, wait
 from jobs.sources.arrow import arrow_schema
@@ -35,6 +37,8 @@ _PROPERTIES = {
     "delta.enableDeletionVectors": "false",
     "delta.columnMapping.mode": "none",
     "delta.checkpointPolicy": "classic",
+    # So long what an alert was made of can be read again; `leasehold maintain` sets what the settings say.
+    **dict.fromkeys(PROMISES, "interval 30 days"),
 }
 _COMMIT = re.compile(r"/(\d{20})\.json$")
 _AT_ONCE = 8
@@ -60,6 +64,11 @@ class Lake:
     root: str
     lock: Lock | None = None
     """what makes this process its only writer; None: it only reads, or nobody else can"""
+
+    def check(self) -> None:
+        """Raise BusyError if another process has taken over writing; every commit looks by itself."""
+        if self.lock:
+            self.lock.check()
 
     def path(self, table: Table) -> str:
         """Where the table is, as a URI or an absolute path."""
@@ -93,10 +102,25 @@ class Lake:
             configuration=dict(_PROPERTIES),
         )
 
-    def read(self, table: Table, version: int | None = None) -> DataFrame:
-        """The whole table, now or as it was at a version; filter on its partition column to read less."""
-        reader = self.spark.read.format("delta")
-        return (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table))
+    def read(self, table: Table) -> DataFrame:
+        """The whole table; filter on its partition column to read less."""
+        return self.spark.read.format("delta").load(self.path(table))
+
+    def read_at(self, table: Table, version: int, first: date, last: date) -> DataFrame:
+        """The rows of these days (all of a table without days) as they were at a version; without array columns."""
+        names, day = _plain_names(table), table.partition_by
+        within = f"{day} >= DATE '{first}' AND {day} <= DATE '{last}'" if day else "TRUE"
+        if not isinstance(self.spark, ConnectSession):
+            then = self.spark.read.format("delta").option("versionAsOf", version).load(self.path(table))
+            return then.where(within).select(names)
+        # Sail 0.7 looks for a version only among the commits since the last checkpoint, which is made every 10 commits.
+        opened = patiently(deltalake.DeltaTable, self.path(table), version=version)
+        if not is_remote(self.root):
+            return self.spark.read.format("delta").load(copied_log(opened, day)).where(within).select(names)
+        # A log elsewhere cannot name files on S3: they are read by themselves, which takes longer to plan.
+        there = _files(opened, day)
+        files = {path: of for path, (of, _) in there.items() if not day or (of is not None and first <= of <= last)}
+        return self._read_files(table, files) if files else self.read(table).limit(0).select(names)
 
     def version(self, table: Table) -> int:
         """The table's version: the number of its last commit."""
@@ -141,21 +165,29 @@ class Lake:
         return Written(now.version(), {path: day for path, (day, _) in added.items()}, whole, rows)
 
     def read_written(self, table: Table, written: Written) -> DataFrame:
-        """The rows of these files, and no others; without array columns.
+        """The rows of these files, and no others; without array columns."""
+        parts, rest = [], {path: day for path, day in written.files.items() if day not in written.whole}
+        if written.whole:
+            whole = self.read(table).where(on_dates(str(table.partition_by), written.whole))
+            parts.append(whole.select(_plain_names(table)))
+        if rest:
+            parts.append(self._read_files(table, rest))
+        return functools.reduce(DataFrame.unionByName, parts)
 
-        Sail cannot tell partitions from files' paths, so a partition of which only a part is new is read by itself.
+    def _read_files(self, table: Table, files: dict[str, date | None]) -> DataFrame:
+        """The rows of some files, by path with their partition; without array columns.
+
+        Sail cannot tell partitions from files' paths, so each partition is read by itself.
         """
         fields = [field for field in table.plain_schema.fields if not isinstance(field.dataType, ArrayType)]
-        names, parts = [field.name for field in fields], []
-        if written.whole:
-            parts.append(self.read(table).where(on_dates(str(table.partition_by), written.whole)).select(names))
         in_files = StructType([field for field in fields if field.name != table.partition_by])
-        for day in sorted(set(written.files.values()) - written.whole, key=str):
-            paths = [f"{self.path(table)}/{path}" for path, its in sorted(written.files.items()) if its == day]
+        parts = []
+        for day in sorted(set(files.values()), key=str):
+            paths = [f"{self.path(table)}/{path}" for path, its in sorted(files.items()) if its == day]
             part = self.spark.read.schema(in_files).parquet(*paths)
             if table.partition_by:
                 part = part.withColumn(table.partition_by, F.lit(day).cast("date"))
-            parts.append(part.select(names))
+            parts.append(part.select(_plain_names(table)))
         return functools.reduce(DataFrame.unionByName, parts)
 
     def append(self, table: Table, frame: DataFrame) -> None:
@@ -226,8 +258,7 @@ class Lake:
         A commit whose answer was lost is there, but looks to the engine like another writer's; as one run at a time
         writes a lake, a new version is this one's. Sail gives up on a listing that breaks off: it is asked again.
         """
-        if self.lock:
-            self.lock.check()
+        self.check()
         if not is_remote(self.root):
             write()
             return
@@ -253,6 +284,10 @@ def _files(table: deltalake.DeltaTable, partition_by: str | None) -> dict[str, t
     days = actions[f"partition.{partition_by}"].to_pylist() if partition_by else [None] * actions.num_rows
     counts = (number or 0 for number in actions["num_records"].to_pylist())
     return dict(zip(actions["path"].to_pylist(), zip(days, counts, strict=True), strict=True))
+
+
+def _plain_names(table: Table) -> list[str]:
+    return [field.name for field in table.plain_schema.fields if not isinstance(field.dataType, ArrayType)]
 
 
 def exists(root: str, table: Table) -> bool:

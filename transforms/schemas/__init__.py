@@ -8,6 +8,7 @@ from transforms.schemas.bookkeeping import (
     QUALITY_RESULTS,
     REJECTED_RECORDS,
     REOPENED_HOURS,
+    RETENTION,
     RUNS,
 )
 from transforms.schemas.evidence import INVOCATION_EVIDENCE
@@ -58,6 +59,7 @@ __all__ = [
     "QUALITY_RESULTS",
     "REJECTED_RECORDS",
     "REOPENED_HOURS",
+    "RETENTION",
     "RUNS",
     "THREATS",
 ]
@@ -93,6 +95,7 @@ ALL: tuple[Table, ...] = (
     ALERTS,
     JUDGEMENTS,
     REOPENED_HOURS,
+    RETENTION,
     RUNS,
     QUALITY_RESULTS,
     QUALITY_GATES,

@@ -48,6 +48,18 @@ REOPENED_HOURS = Table(
     ),
 )
 
+RETENTION = Table(
+    name="retention",
+    job="maintain",
+    key=("table_name",),
+    doc="Of which tables old rows were deleted, as the setting keep_days says. What came of them stays as it is.",
+    schema=columns(
+        ("table_name", "string", "which"),
+        ("kept_from", "date", "rows of earlier days were deleted"),
+        ("closed_before", "date", "hours of earlier days are not computed again: they would lack these rows"),
+    ),
+)
+
 RUNS = Table(
     name="runs",
     job="every job",
@@ -55,8 +67,8 @@ RUNS = Table(
     doc="One job run. The only table that knows the wall clock.",
     schema=columns(
         ("run_id", "string", "of all that was started at once, as its lock and its logs have it; and the job"),
-        ("job", "string", "ingest, leases, evidence, attribute, behave, baseline or detect"),
-        ("window_start", "timestamp", "from (event time, UTC)"),
+        ("job", "string", "ingest, leases, evidence, attribute, behave, baseline, detect; or maintain"),
+        ("window_start", "timestamp", "from (event time, UTC); NULL: maintain has no window"),
         ("window_end", "timestamp", "until, exclusive"),
         ("engine", "string", "sail or spark"),
         ("started_at", "timestamp", "wall clock"),
