@@ -91,3 +91,24 @@ def test_hostile_strings_stay_strings(lake: Lake, spark: SparkSession) -> None:
     name = "x'); DROP TABLE people; --`\"\\"
     lake.upsert(PEOPLE, people(spark, (name, 1, FIRST)))
     assert (name, 1, FIRST) in rows(lake)
+
+
+@pytest.mark.parametrize("by_files", [False, True], ids=["as at hand", "as on S3"])
+def test_versions_from_before_a_checkpoint_can_be_read(
+    lake: Lake, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, by_files: bool
+) -> None:
+    """Sail makes a checkpoint every ten commits, and cannot go back beyond it by itself."""
+    for age in range(12):
+        lake.upsert(PEOPLE, people(spark, ("ann", age, FIRST)))
+    # Files that lie on S3 are read in another way than those on this machine.
+    monkeypatch.setattr("jobs.storage.is_remote", lambda _: by_files)
+
+    def then(version: int, first: date = FIRST, last: date = SECOND) -> list[Person]:
+        found = lake.read_at(PEOPLE, version, first, last)
+        assert found.columns == PEOPLE.schema.names
+        return sorted((row["name"], row["age"], row["day"]) for row in found.collect())
+
+    bob: Person = ("bob", None, SECOND)
+    assert then(0) == [] and then(1) == [("ann", 30, FIRST), bob]
+    assert [then(version) for version in (2, 5, 9, 13)] == [[("ann", age, FIRST), bob] for age in (0, 3, 7, 11)]
+    assert then(5, SECOND) == [bob] and then(5, FIRST, FIRST) == [("ann", 3, FIRST)]
