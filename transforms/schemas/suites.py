@@ -26,6 +26,7 @@ from transforms.schemas import (
     INTERFACES,
     INVOCATION_EVIDENCE,
     IP_LEASES,
+    JUDGEMENTS,
     LEASE_EVENTS,
     NOVELTIES,
     OBSERVATIONS,
@@ -262,6 +263,11 @@ _CHECKS: dict[Table, list[Check]] = {
         between("events", 1),
         between("unseen_mass", 0, 1),
         *counts("surprise"),
+    ],
+    JUDGEMENTS: [
+        *of_key(JUDGEMENTS),
+        *present("days", "table_versions", "parameters", "code"),
+        in_order("first_day", "last_day"),
     ],
     OBSERVATIONS: [
         *of_key(OBSERVATIONS, nullable=["functions"]),
