@@ -10,6 +10,8 @@ from pyspark.sql import SparkSession
 from jobs.session import missing_for, session
 from jobs.sources import register
 
+_QUICK_ON_SPARK = ("test_storage.py", "test_datasource.py", "test_detections.py", "test_cli.py", "test_alerts.py")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=("sail", "spark"), default="sail", help="engine of this run")
@@ -23,8 +25,10 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With Spark, only what the engine can change is run a second time."""
+    """With Spark, only what the engine can change is run a second time; most detections, which it plans for long, and
+    whole jobs are slow there."""
     on_spark = config.getoption("engine") == "spark"
     kept, dropped = [], []
     for item in items:
@@ -32,6 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         both = item.get_closest_marker("both") is not None
         sail_only = item.get_closest_marker("sail_only") is not None
         chosen = ((needs_engine and not sail_only) or both) if on_spark else not both
+        if on_spark and "transforms" not in item.path.parts and item.path.name not in _QUICK_ON_SPARK:
+            item.add_marker(pytest.mark.slow)
         (kept if chosen else dropped).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)
