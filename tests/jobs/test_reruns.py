@@ -87,6 +87,7 @@ def test_day_by_day_gives_the_same(spark: SparkSession, raw: Path, at_once: Path
     assert nothing_left(lake)
 
 
+@pytest.mark.slow
 @pytest.mark.sail_only
 def test_hour_by_hour_gives_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
@@ -103,6 +104,7 @@ def nothing_left(lake: Path) -> bool:
     return all(hour >= end for hour in read(lake, REOPENED_HOURS)["hour"].to_pylist())
 
 
+@pytest.mark.slow
 @pytest.mark.sail_only
 def test_days_in_reverse_give_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
