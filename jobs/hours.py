@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.conditions import spans, sql_time
-from jobs.delta import peek
+from jobs.delta_tables import peek
 from jobs.errors import LeaseholdError
 from jobs.storage import Lake
 from jobs.window import Window

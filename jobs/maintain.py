@@ -12,7 +12,7 @@ from typing import Any
 
 import detections
 from conf.settings import Settings
-from jobs import delta
+from jobs import delta_tables
 from jobs.conditions import sql_time
 from jobs.errors import LeaseholdError
 from jobs.pipeline import noted
@@ -110,14 +110,14 @@ def _maintain(lake: Lake, settings: Settings, now: datetime, progress: Progress)
 def _care(lake: Lake, table: Table, days: int, checked: bool, done: _Done) -> None:
     path = lake.path(table)
     lake.check()
-    more = delta.promise(path, days)
+    more = delta_tables.promise(path, days)
     if checked:
         lake.check()
-        before, after = delta.compact(path, table.partition_by, _CLUSTERED.get(table, ()))
+        before, after = delta_tables.compact(path, table.partition_by, _CLUSTERED.get(table, ()))
         done.files_before, done.files_after = done.files_before + before, done.files_after + after
         done.tables += before > 0
     lake.check()
-    done.vacuumed += delta.tidy(path, days, vacuum=not more)
+    done.vacuumed += delta_tables.tidy(path, days, vacuum=not more)
     if more:
         done.promised.append(table.name)
 
@@ -136,12 +136,12 @@ def _drop(lake: Lake, table: Table, kept_from: date) -> list[str]:
         if found.num_rows:
             lake.delete_matching(table, lake.spark.createDataFrame(found))
         return [said] if found.num_rows else []
-    known = {row["table_name"]: row for row in delta.peek(lake.root, RETENTION, RETENTION.schema.names)}
+    known = {row["table_name"]: row for row in delta_tables.peek(lake.root, RETENTION, RETENTION.schema.names)}
     closed = kept_from + _LOOKED_BACK_ON[table] * _DAY
     row = {"table_name": table.name, "kept_from": kept_from, "closed_before": closed}
     if table.name in known and known[table.name]["kept_from"] >= kept_from:
         kept_from = known[table.name]["kept_from"]  # it was kept for a shorter time before: these days are gone
-    elif delta.has_days(lake.path(table), str(table.partition_by), _FIRST, kept_from):
+    elif delta_tables.has_days(lake.path(table), str(table.partition_by), _FIRST, kept_from):
         lake.upsert(RETENTION, lake.frame(RETENTION, [row]))
         until = sql_time(_midnight(closed))
         lake.delete_where(
@@ -150,7 +150,7 @@ def _drop(lake: Lake, table: Table, kept_from: date) -> list[str]:
     else:
         return []
     lake.check()
-    return [said] if delta.drop_days(lake.path(table), str(table.partition_by), _FIRST, kept_from) else []
+    return [said] if delta_tables.drop_days(lake.path(table), str(table.partition_by), _FIRST, kept_from) else []
 
 
 def _midnight(day: date) -> datetime:
@@ -160,7 +160,7 @@ def _midnight(day: date) -> datetime:
 def _forget_lost_judgements(lake: Lake) -> None:
     """Those of killed runs, of versions that observations never reached: now it will, without what they tell of."""
     version = lake.version(OBSERVATIONS)
-    kept = delta.peek(lake.root, JUDGEMENTS, ["observations_version"])
+    kept = delta_tables.peek(lake.root, JUDGEMENTS, ["observations_version"])
     if any(row["observations_version"] > version for row in kept):
         lake.delete_where(JUDGEMENTS, f"observations_version > {version}")
 

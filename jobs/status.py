@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from jobs.delta import Glance, glance, peek
+from jobs.delta_tables import Glance, glance, peek
 from jobs.errors import LeaseholdError
 from jobs.lock import Holder, held_by
 from jobs.show import SEVERITY_STYLES, Row, document, moment, safe, span, table

@@ -1,4 +1,4 @@
-"""The lake: Delta tables under one root. The only module that knows Delta, with `delta.py`.
+"""The lake: Delta tables under one root. The only module that knows Delta, with `delta_tables.py`.
 
 Both engines write through plain DataFrame writes and SQL `MERGE`. Array columns are for tables that
 are only appended to: Sail 0.7 cannot rewrite part of a table that has one (the element's field name
@@ -26,7 +26,7 @@ from pyspark.sql.connect.session import SparkSession as ConnectSession
 from pyspark.sql.types import ArrayType, StructType
 
 from jobs.conditions import on_dates
-from jobs.delta import PROMISES, copied_log
+from jobs.delta_tables import PROMISES, copied_log
 from jobs.lock import Lock
 from jobs.object_store import ATTEMPTS, below, is_broken_listing, is_remote, patiently, wait
 from jobs.sources.arrow import arrow_schema

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +170,10 @@ def test_json_output_is_json_of_plain_ascii() -> None:
     text = as_json([{"a": HOSTILE, "t": datetime(2026, 1, 5, 10, tzinfo=UTC)}])
     assert json.loads(text) == [{"a": HOSTILE, "t": "2026-01-05T10:00:00Z"}]
     assert text.isascii()
+
+
+def test_no_module_of_jobs_hides_another_package() -> None:
+    """`spark-submit jobs/ingest.py` and `python jobs/ingest.py` put the folder jobs first into the path."""
+    mine = {path.stem for path in (Path(__file__).parents[2] / "jobs").iterdir() if not path.name.startswith("_")}
+    theirs = set(packages_distributions()) | set(sys.stdlib_module_names)
+    assert mine & theirs - {"jobs"} == set()

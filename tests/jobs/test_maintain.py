@@ -17,7 +17,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conf.settings import Settings
-from jobs import delta, hours, judgements
+from jobs import delta_tables, hours, judgements
 from jobs.doctor_checks import runs
 from jobs.doctor_lake import contents, sound
 from jobs.errors import LeaseholdError
@@ -177,11 +177,15 @@ def test_each_engine_goes_on_with_what_was_cared_for(spark: SparkSession, tmp_pa
         listed = {"source_file": name, "source_line": 1, "subnet_ids": [name, "x"], "date": FIRST}
         lake.append(FUNCTION_SNAPSHOTS, lake.frame(FUNCTION_SNAPSHOTS, [listed]))
     path = lake.path(PEOPLE)
-    assert delta.compact(path, "day", ("name", "age")) == (4, 2)
-    assert delta.compact(lake.path(FUNCTION_SNAPSHOTS), "date", ()) == (4, 1)
-    assert delta.compact(path, "day", ()) == (0, 0)
-    assert delta.promise(path, 30) is False and delta.promise(path, 40) is True and delta.promise(path, 8) is False
-    assert delta.tidy(path, 8, vacuum=True) == 0 and protocol(path) == (1, 2)
+    assert delta_tables.compact(path, "day", ("name", "age")) == (4, 2)
+    assert delta_tables.compact(lake.path(FUNCTION_SNAPSHOTS), "date", ()) == (4, 1)
+    assert delta_tables.compact(path, "day", ()) == (0, 0)
+    assert (
+        delta_tables.promise(path, 30) is False
+        and delta_tables.promise(path, 40) is True
+        and delta_tables.promise(path, 8) is False
+    )
+    assert delta_tables.tidy(path, 8, vacuum=True) == 0 and protocol(path) == (1, 2)
     seen = [row["subnet_ids"] for row in lake.read(FUNCTION_SNAPSHOTS).orderBy("source_file").collect()]
     assert seen == [[name, "x"] for name in ("ann", "bob", "cid", "dot")]
     # Versions from before the checkpoint can be read.
@@ -192,8 +196,8 @@ def test_each_engine_goes_on_with_what_was_cared_for(spark: SparkSession, tmp_pa
     lake.upsert(PEOPLE, people(spark, ("cid", 7, SECOND)))
     lake.delete_where(PEOPLE, "name = 'dot'")
     assert rows(lake) == [("cid", 7, SECOND), ("eve", 5, FIRST)]
-    assert delta.has_days(path, "day", FIRST, SECOND) and delta.drop_days(path, "day", FIRST, SECOND) == 1
-    assert rows(lake) == [("cid", 7, SECOND)] and not delta.has_days(path, "day", FIRST, SECOND)
+    assert delta_tables.has_days(path, "day", FIRST, SECOND) and delta_tables.drop_days(path, "day", FIRST, SECOND) == 1
+    assert rows(lake) == [("cid", 7, SECOND)] and not delta_tables.has_days(path, "day", FIRST, SECOND)
     assert protocol(path) == (1, 2)
 
 
@@ -210,8 +214,8 @@ def test_versions_stay_as_long_as_they_are_promised(tmp_path: Path) -> None:
     for version, days in ((0, 60), (1, 50), (2, 35), (3, 25), (4, 5)):
         make_older(Path(path), version, days)
     os.utime(orphan, (0, 0))
-    assert delta.tidy(path, 30, vacuum=False) == 0 and lake.has_version(PEOPLE, 1, FIRST, FIRST)
-    assert delta.tidy(path, 30, vacuum=True) == 2
+    assert delta_tables.tidy(path, 30, vacuum=False) == 0 and lake.has_version(PEOPLE, 1, FIRST, FIRST)
+    assert delta_tables.tidy(path, 30, vacuum=True) == 2
     assert [lake.has_version(PEOPLE, version, FIRST, FIRST) for version in (1, 2, 3, 4)] == [False, True, True, True]
     assert not orphan.exists() and fresh.exists()
     found = deltalake.DeltaTable(path, version=2).to_pyarrow_table()
@@ -241,10 +245,10 @@ def test_a_table_on_s3_while_calls_fail(s3: FaultyS3) -> None:
         row = pa.table({"name": [str(number)], "age": pa.array([1], pa.int32()), "day": [(FIRST, SECOND)[number % 2]]})
         deltalake.write_deltalake(path, row, mode="append")
     s3.fail(0.1, 4)
-    delta.compact(path, "day", ("name",))
-    delta.promise(path, 60)
-    delta.tidy(path, 60, vacuum=True)
-    delta.drop_days(path, "day", FIRST, SECOND)
+    delta_tables.compact(path, "day", ("name",))
+    delta_tables.promise(path, 60)
+    delta_tables.tidy(path, 60, vacuum=True)
+    delta_tables.drop_days(path, "day", FIRST, SECOND)
     s3.fail(0)
     table = deltalake.DeltaTable(path)
     assert len(table.file_uris()) == 1 and pa.table(table.to_pyarrow_table()).num_rows == 3
