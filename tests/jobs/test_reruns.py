@@ -78,6 +78,7 @@ def test_twice_gives_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp
     assert_equal(at_once, again, without=[RUNS])
 
 
+@pytest.mark.slow
 @pytest.mark.sail_only
 def test_day_by_day_gives_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
@@ -116,6 +117,7 @@ def test_days_in_reverse_give_the_same(spark: SparkSession, raw: Path, at_once: 
     assert nothing_left(lake)
 
 
+@pytest.mark.slow
 @pytest.mark.sail_only
 def test_late_and_repeated_files_give_the_same(spark: SparkSession, raw: Path, at_once: Path, tmp_path: Path) -> None:
     some, lake = without_late(raw, tmp_path / "raw"), tmp_path / "lake"
