@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
 RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-sail test-spark test-slow slow-sail slow-spark check format bench evaluate docs dist clean
+.PHONY: help install demo test test-sail test-spark test-slow slow-sail slow-spark test-spark-all check format bench evaluate docs dist clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,9 @@ test-sail slow-sail: install
 test-slow: ## the tests that take minutes each: S3 that fails, both engines on one lake, kills
 	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark
 
-slow-sail slow-spark: MARKED := -m slow
+slow-sail: MARKED := -m slow
+slow-spark: MARKED := -m slow tests/jobs
+test-spark-all: MARKED := -m 'slow or not slow'
 
 # The JVM lives for minutes and works on crumbs: its second compiler, compiling every query, and planning it anew while
 # it runs would cost more than they gain.
@@ -57,7 +59,7 @@ JAVA_QUICK := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.adaptive.enab
 # Without Java the Spark half cannot run: that is said last, and is an error where both are demanded.
 SPARK_LACK := lack=$$($(RUN) jobs.session spark)
 NOT_RUN = The Spark half of the tests DID NOT RUN. $$lack, then run: make test-spark
-test-spark slow-spark: install
+test-spark slow-spark test-spark-all: install
 	@$(SPARK_LACK); \
 	if [ -z "$$lack" ]; then JAVA_TOOL_OPTIONS="$(JAVA_QUICK)" $(RUN) pytest --engine spark $(MARKED); \
 	elif [ -n "$(REQUIRE_BOTH)" ]; then echo "The Spark half of the tests cannot run: $$lack" >&2; exit 1; \

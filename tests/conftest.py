@@ -27,8 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With Spark, only what the engine can change is run a second time; most detections, which it plans for long, and
-    whole jobs are slow there."""
+    """With Spark, only what the engine can change is run a second time; whole jobs are slow there,
+    and so are most detections, which it plans for long: those run with `make test-spark-all` only."""
     on_spark = config.getoption("engine") == "spark"
     kept, dropped = [], []
     for item in items:
