@@ -10,14 +10,17 @@ from pyspark.sql import SparkSession
 from pyspark.sql.connect.client.retries import RetryPolicy
 from pyspark.sql.connect.session import SparkSession as ConnectSession
 
-from jobs.object_store import ATTEMPTS, is_broken_listing
+from jobs.object_store import is_broken_listing
+
+_PLANS = 40
+"""A plan over many tables lists so much that of ten made again each may break off somewhere."""
 
 
 class _BrokenListing(RetryPolicy):
     """Sail 0.7 makes any call to S3 again but a listing whose answer breaks off: the plan has to be made again."""
 
     def __init__(self) -> None:
-        super().__init__(max_retries=ATTEMPTS, initial_backoff=50, backoff_multiplier=2, max_backoff=5_000)
+        super().__init__(max_retries=_PLANS, initial_backoff=50, backoff_multiplier=2, max_backoff=5_000)
 
     def can_retry(self, exception: BaseException) -> bool:
         return is_broken_listing(exception)
