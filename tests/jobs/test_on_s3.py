@@ -54,6 +54,7 @@ def action(call: Call) -> str:
     return {**reads, **writes, "DELETE": "s3:DeleteObject"}[call.method]
 
 
+@pytest.mark.unsteady
 @pytest.mark.slow
 def test_all_jobs_make_the_same_tables_on_s3_while_calls_fail(
     s3: FaultyS3, engine: str, raw: Path, tmp_path: Path
