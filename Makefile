@@ -48,7 +48,8 @@ test-slow: ## the tests that take minutes each: both engines on one lake, kills,
 	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark
 
 slow-sail: MARKED := -m 'slow and not unsteady'
-slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py tests/jobs/test_maintain.py
+slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py \
+  tests/jobs/test_quality.py tests/jobs/test_maintain.py
 test-spark-all: MARKED := -m 'slow or not slow'
 
 # The JVM lives for minutes and works on crumbs: its second compiler, compiling every query, and planning it anew while
