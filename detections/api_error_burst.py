@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from detections.deployments import with_last_change
 from detections.detection import Detection
 from transforms.behaviours import API_CALL, API_ERROR
+from transforms.columns import listed
 from transforms.sensitive_calls import DENIED, harm
 
 HISTORY_DAYS = 36
@@ -77,8 +78,7 @@ def detect(
 
 
 def _told(found: DataFrame, tries: Column, age: Column) -> DataFrame:
-    names, count = F.transform("order", lambda o: o["action"]), F.size("order")
-    more = F.when(count > SHOWN, F.concat(F.lit(" and "), (count - SHOWN).cast("string"), F.lit(" more"))).otherwise("")
+    names = F.transform("order", lambda o: o["action"])
     strong = tries & ((F.col("news") >= MANY) | (F.col("harms") > 0))
     return found.withColumns(
         {
@@ -88,7 +88,7 @@ def _told(found: DataFrame, tries: Column, age: Column) -> DataFrame:
             "surprise": F.round(F.log10(age + 1), 3),
             "summary": F.concat(
                 "function_name", F.lit(" was refused "), F.col("events").cast("string"), F.lit(" times: "),
-                F.array_join(F.slice(names, 1, SHOWN), ", "), more, F.lit(". "), F.col("news").cast("string"),
+                listed(names, SHOWN), F.lit(". "), F.col("news").cast("string"),
                 F.lit(f" of these calls had not been refused in the {HISTORY_DAYS} days before, in which the worst day "
                       "had "),
                 F.col("most").cast("string"), F.lit(" refusals."),

@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 from detections.connections import ACQUAINTANCES, familiar
 from detections.deployments import ago, effective
 from detections.detection import Detection
-from detections.words import is_shared
+from detections.words import is_shared, regulars
 from transforms.behaviours import API_CALL, API_REGION, PEER, label
+from transforms.columns import listed
 from transforms.principals import HISTORY_DAYS, principals
 from transforms.sensitive_calls import harm
 
@@ -106,17 +107,10 @@ def _told(found: DataFrame, min_history_days: float) -> DataFrame:
     it = F.when(is_shared(), F.concat(F.lit("one of "), "functions", F.lit(" (they share an interface)"))).otherwise(
         "it"
     )
-    count = F.size("words")
-    more = F.when(count > SHOWN, F.concat(F.lit("; and "), (count - SHOWN).cast("string"), F.lit(" more"))).otherwise(
-        ""
-    )
-    others = F.when(F.col("usual_ones") == "", "nobody does so regularly").otherwise(
-        F.concat(F.lit("who does so: "), F.col("usual_ones"))
-    )
     standing = (
         F.when(F.col("is_usual"), "Who changed it does so regularly")
         .when(~watched, "Too little is known of earlier changes to say who does so")
-        .otherwise(F.concat(F.lit("Who changed it is new to changing functions; "), others))
+        .otherwise(F.concat(F.lit("Who changed it is new to changing functions; "), regulars()))
     )
     minute = F.date_format("event_time", "yyyy-MM-dd HH:mm")
     detail = F.coalesce(F.concat(F.lit(" ("), F.substring("detail", 1, _LONGEST), F.lit(")")), F.lit(""))
@@ -131,11 +125,11 @@ def _told(found: DataFrame, min_history_days: float) -> DataFrame:
                 F.lit("The "), "changes", F.lit(" of "), "function_name", F.lit(" was changed by "), "principal",
                 F.lit(" at "), minute, F.lit(", from "),
                 F.coalesce("source_ip_address", F.lit("an address that is not told")), detail, F.lit(". "), later,
-                F.lit(" later "), it, F.lit(" began to: "), F.array_join(F.slice("words", 1, SHOWN), "; "), more,
+                F.lit(" later "), it, F.lit(" began to: "), listed(F.col("words"), SHOWN, "; "),
                 F.lit(". "), standing, F.lit("."),
             ),
             "expected": F.lit("a changed function does what it did before"),
-            "observed": count.cast("double"),
+            "observed": F.size("words").cast("double"),
             "evidence_table": F.lit("function_changes"),
             "evidence": F.col("event_id"),
             "baseline_to": F.col("date"),

@@ -8,6 +8,8 @@ from pyspark.sql import functions as F
 
 from detections.detection import Detection
 from detections.triage import SEVERITIES
+from detections.words import regulars
+from transforms.columns import listed
 from transforms.days import is_one_of
 from transforms.principals import HISTORY_DAYS, SETTLED_DAYS, principals
 from transforms.sight_changes import LOG_GROUP
@@ -122,15 +124,9 @@ def _words() -> Column:
 
 
 def _told(daily: DataFrame, min_history_days: float) -> DataFrame:
-    first, count = F.col("first"), F.size("words")
-    more = F.when(count > SHOWN, F.concat(F.lit("; and "), (count - SHOWN).cast("string"), F.lit(" more"))).otherwise(
-        ""
-    )
+    first = F.col("first")
     did = F.when(F.col("refused") == 1, " tried in vain to change ").otherwise(" changed ")
-    others = F.when(F.col("usual_ones") == "", "nobody does so regularly").otherwise(
-        F.concat(F.lit("who does so: "), F.col("usual_ones"))
-    )
-    since = F.concat(F.lit(f"It is new to changing functions (for less than {SETTLED_DAYS} days); "), others)
+    since = F.concat(F.lit(f"It is new to changing functions (for less than {SETTLED_DAYS} days); "), regulars())
     standing = (
         F.when(F.col("is_usual"), "It changes functions regularly, but this is dangerous whoever does it")
         .when(F.col("watched_days") < min_history_days, "Too little is known of earlier changes to say who does so")
@@ -143,7 +139,7 @@ def _told(daily: DataFrame, min_history_days: float) -> DataFrame:
             # The chance that a day brings somebody new, by the rule of succession.
             "surprise": F.when(F.col("is_usual"), F.lit(0.3)).otherwise(F.round(F.log10(F.col("watched_days") + 2), 3)),
             "summary": F.concat(
-                "principal", did, "functions", F.lit(": "), F.array_join(F.slice("words", 1, SHOWN), "; "), more,
+                "principal", did, "functions", F.lit(": "), listed(F.col("words"), SHOWN, "; "),
                 F.lit("; from "), F.coalesce(first["source_ip_address"], F.lit("an address that is not told")),
                 F.lit(" with "), F.coalesce(F.substring(first["user_agent"], 1, 80), F.lit("an unknown program")),
                 F.lit(". "), standing, F.lit("."),

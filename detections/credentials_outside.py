@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from detections.detection import Detection
 from transforms.api_calls import IN_SCOPE
-from transforms.columns import SCOPE
+from transforms.columns import SCOPE, listed
 
 HISTORY_DAYS = 36
 SETTLED_DAYS = 7
@@ -140,8 +140,9 @@ def _told(found: DataFrame) -> DataFrame:
             # As unlikely as a day of this sort in all that is known.
             "surprise": F.round(F.log10(F.date_diff("date", "baseline_from") + 2), 3),
             "summary": F.concat(
-                F.lit("The credentials of "), "function_name", F.lit(" were used from "), _some("addresses"),
-                F.lit(" with "), F.coalesce("first.agent", F.lit("an unknown program")), F.lit(": "), _some("actions"),
+                F.lit("The credentials of "), "function_name", F.lit(" were used from "),
+                listed(F.col("addresses"), SHOWN), F.lit(" with "),
+                F.coalesce("first.agent", F.lit("an unknown program")), F.lit(": "), listed(F.col("actions"), SHOWN),
                 F.lit(". "), F.upper(F.substring(why, 1, 1)), F.substring(why, 2, 300), F.lit("."),
             ),
             "expected": F.lit("only the function itself uses its credentials"),
@@ -153,12 +154,6 @@ def _told(found: DataFrame) -> DataFrame:
             "baseline_to": F.col("date"),
         }
     )  # fmt: skip
-
-
-def _some(names: str) -> Column:
-    count = F.size(names)
-    more = F.when(count > SHOWN, F.concat(F.lit(" and "), (count - SHOWN).cast("string"), F.lit(" more"))).otherwise("")
-    return F.concat(F.array_join(F.slice(names, 1, SHOWN), ", "), more)
 
 
 DETECTION = Detection(

@@ -11,6 +11,7 @@ from detections.deployments import with_last_change
 from detections.detection import Detection
 from detections.words import known_since, who
 from transforms.behaviours import API_CALL, API_ERROR, since
+from transforms.columns import listed
 from transforms.sensitive_calls import DENIED, LOOKS, harm
 
 SHOWN = 6
@@ -103,10 +104,7 @@ def _enumerated() -> Column:
         " and ", F.nullif(F.array_join(F.slice(texts, 1, F.greatest(count - 1, F.lit(0))), ", "), F.lit("")),
         F.element_at(texts, -1),
     )  # fmt: skip
-    many = F.concat(
-        F.array_join(F.slice(texts, 1, SHOWN), ", "), F.lit(" and "), (count - SHOWN).cast("string"), F.lit(" more")
-    )
-    return F.when(count > SHOWN, many).otherwise(few)
+    return F.when(count > SHOWN, listed(texts, SHOWN)).otherwise(few)
 
 
 DETECTION = Detection(

@@ -52,6 +52,12 @@ def known_since(what: Column) -> Column:
     return F.coalesce(said, F.lit("Nothing is known of it from before."))
 
 
+def regulars() -> Column:
+    """`who does so: …`, or that nobody does so regularly; from `transforms.principals`' usual_ones."""
+    nobody, names = F.lit("nobody does so regularly"), F.col("usual_ones")
+    return F.when(names == "", nobody).otherwise(F.concat(F.lit("who does so: "), names))
+
+
 def told(found: DataFrame, summary: Column, expected: Column) -> DataFrame:
     """`transforms.measures.unusual`'s rows, with what observations have in common."""
     day = F.col("date").cast("timestamp")

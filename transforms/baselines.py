@@ -77,7 +77,8 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     - `flagged`: it was new before, and has not become normal by going on;
     - `novel`: it is new, and every candidate is known well enough to say so: at least `min_history_days`
       since its first day, at least three active days, a Good-Turing unseen mass (singletons ÷ peer-days)
-      of at most `max_unseen_mass`, and so at most `max_strangers_per_day` new peers to expect;
+      of at most `max_unseen_mass`, and so at most `max_strangers_per_day` new peers to expect, and a stranger
+      less likely than `max_chance`: who meets one peer a day is known after nine days;
     - `learning`: it is new, but so is a candidate, or one meets strangers all the time.
 
     f has met two peers on each of 8 days: unseen mass 0, so a third is novel. h has met 20 peers on 8 days,
@@ -247,7 +248,7 @@ def expected(baselines: DataFrame) -> DataFrame:
     Adds `normal`, an array: `orders-db (rds, port 5432)`, `s3:GetObject`.
     """
     return (
-        baselines.where(F.col("status") == "normal")
+        baselines.where(_normal())
         .groupBy(F.col("as_of_date").alias("date"), *_SORT, "peer_internal")
         .agg(F.array_sort(F.collect_set(label())).alias("normal"))
     )

@@ -23,6 +23,14 @@ def sorted_list(array: Column) -> Column:
     return F.array_join(F.array_sort(F.array_distinct(F.coalesce(array, F.array().cast("array<string>")))), ",")
 
 
+def listed(texts: Column, shown: int, separator: str = ", ") -> Column:
+    """The first `shown` texts of an array, and how many more there are: `a, b and 3 more`; `a; b; and 3 more`."""
+    last = " and " if separator == ", " else f"{separator}and "
+    rest = F.size(texts) - shown
+    more = F.when(rest > 0, F.concat(F.lit(last), rest.cast("string"), F.lit(" more"))).otherwise("")
+    return F.concat(F.array_join(F.slice(texts, 1, shown), separator), more)
+
+
 def content(columns: Sequence[str]) -> Column:
     """A hash of the columns' values that tells NULL from empty."""
     return F.sha2(F.concat_ws("\x1f", *[F.coalesce(F.col(c), F.lit("\x1e")) for c in columns]), 256)

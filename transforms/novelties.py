@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from transforms.baselines import PEER_COLUMNS, THING, chance_of_stranger, expected
 from transforms.behaviours import network_thing
-from transforms.columns import SCOPE
+from transforms.columns import SCOPE, listed
 
 SHOWN = 8
 """Normal things that are named; more are counted."""
@@ -59,7 +59,6 @@ def novelties(judged: DataFrame, baselines: DataFrame) -> DataFrame:
         F.max(chance_of_stranger()).alias("chance"),
         F.count(F.when(F.col("alike") > 0, F.lit(1))).alias("near"),
     )
-    shown, more = F.array_join(F.slice("normal", 1, SHOWN), "; "), F.size("normal") - SHOWN
     # One function surely did it, and it or another at another time: that is the same news.
     sets = F.collect_set("functions").over(Window.partitionBy("date", "account_id", "region", *THING))
     own = F.split("functions", ", ")
@@ -76,10 +75,7 @@ def novelties(judged: DataFrame, baselines: DataFrame) -> DataFrame:
         (F.col("internal") == 1).alias("peer_internal"),
         F.col("at_a_port").isNotNull().alias("other_port"),
         F.size("normal").cast("bigint").alias("expected_things"),
-        F.when(F.size("normal") == 0, "none")
-        .when(more > 0, F.concat(shown, F.lit("; and "), more.cast("string"), F.lit(" more")))
-        .otherwise(shown)
-        .alias("expected"),
+        F.when(F.size("normal") == 0, "none").otherwise(listed(F.col("normal"), SHOWN, "; ")).alias("expected"),
         F.round(-F.log10("chance"), 3).alias("surprise"),
     ).drop("first", "normal", "internal", "at_a_port", "chance", "near")
 
