@@ -16,7 +16,9 @@ from transforms.evidence import hours_touched
 from transforms.intervals import earliest, latest
 from transforms.posterior import Activity, Conversations, Floats, Ints, weigh
 
-_PLACE = ("interface_id", "hour")
+_PLACE = ("interface_id", "block")
+_BLOCK_HOURS = 6
+"""Engines pay for each group that they hand to Python: hours come six at a time, and are weighed each for itself."""
 _TOLD = ("source", "runner", "begins", "ends", "invocations")
 _CLAIMS = "array<struct<name:string,probability:double>>"
 SEPARATOR = "\x1f"
@@ -37,11 +39,15 @@ def weighed(talks: DataFrame, leases: DataFrame, evidence: DataFrame, tolerance_
     timed = talks.withColumn("hour", F.date_trunc("hour", "window_start"))
     known = timed.join(F.broadcast(minutes), [*SCOPE, "hour"], "left")
     placed = _placed(evidence, leases, tolerance_seconds)
-    both = padded(known, placed).unionByName(padded(placed, known))
+    both = padded(known, placed).unionByName(padded(placed, known)).withColumn("block", _block())
     kept = talks.columns
     fields = {f.name: f.dataType.simpleString() for f in talks.schema.fields}
     schema = ", ".join([*(f"`{c}` {fields[c]}" for c in kept), f"claims {_CLAIMS}", "evidence string"])
     return both.groupBy(*_PLACE).applyInArrow(_weigher(kept, tolerance_seconds), schema)
+
+
+def _block() -> Column:
+    return F.floor(F.unix_timestamp("hour") / (_BLOCK_HOURS * 3600))
 
 
 def _polled_hours(evidence: DataFrame, tolerance_seconds: int) -> DataFrame:
@@ -103,20 +109,39 @@ def _unexplained(hourly: DataFrame) -> DataFrame:
 
 
 def _weigher(kept: Sequence[str], tolerance_seconds: int) -> Callable[[pa.Table], pa.Table]:
-    """The work on one interface and hour."""
+    """The work on one interface and block of hours."""
 
     def work(group: pa.Table) -> pa.Table:
         is_evidence = pc.is_valid(group["source"])
-        talks = group.filter(pc.invert(is_evidence))
-        # The engines bring rows in any order; sums of floats must not show it.
-        talks = talks.take(pc.sort_indices(talks["conversation_id"]))
-        told = group.filter(is_evidence)
-        told = told.take(pc.sort_indices(told, [(c, "ascending") for c in _TOLD]))
-        claims, evidence = _claims(talks, told, tolerance_seconds)
-        columns = [talks[c] for c in kept]
-        return pa.table([*columns, claims, evidence], names=[*kept, "claims", "evidence"])
+        talks, told = group.filter(pc.invert(is_evidence)), group.filter(is_evidence)
+        # Where one function can have spoken there is nothing to weigh, and no need to look at each hour.
+        contested = _contested(talks, told)
+        calm = talks.filter(pc.invert(pc.is_in(talks["hour"], contested)))
+        parts = [_claimed(calm, told.slice(0, 0), tolerance_seconds)]
+        for hour in contested:
+            here, there = (rows.filter(pc.equal(rows["hour"], hour)) for rows in (talks, told))
+            parts.append(_claimed(here, there, tolerance_seconds))
+        return pa.concat_tables(parts).select([*kept, "claims", "evidence"])
 
     return work
+
+
+def _contested(talks: pa.Table, told: pa.Table) -> pa.Array:
+    """The hours in which a conversation has several candidates, or evidence may add one."""
+    several = talks.filter(pc.match_substring(talks["names"], SEPARATOR))["hour"]
+    named = told.filter(pc.equal(told["source"], "data event"))["hour"]
+    spoken = pc.unique(talks["hour"])
+    either = pa.concat_arrays([*several.chunks, *named.chunks]) if several.num_chunks + named.num_chunks else spoken[:0]
+    return spoken.filter(pc.is_in(spoken, either))
+
+
+def _claimed(talks: pa.Table, told: pa.Table, tolerance_seconds: int) -> pa.Table:
+    """Conversations with their claims and what these rest on, from the evidence of the hour they are in."""
+    # The engines bring rows in any order; sums of floats must not show it.
+    talks = talks.take(pc.sort_indices(talks["conversation_id"]))
+    told = told.take(pc.sort_indices(told, [(c, "ascending") for c in _TOLD]))
+    claims, evidence = _claims(talks, told, tolerance_seconds)
+    return talks.append_column("claims", claims).append_column("evidence", evidence)
 
 
 def _claims(talks: pa.Table, told: pa.Table, tolerance_seconds: int) -> tuple[pa.Array, pa.Array]:
