@@ -9,7 +9,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
 RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-sail test-spark test-slow slow-sail slow-spark test-spark-all check format bench evaluate docs dist clean
+.PHONY: help install demo airflow test test-sail test-spark test-airflow test-slow slow-sail slow-spark slow-airflow \
+  test-spark-all check format bench evaluate docs dist clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,9 +31,15 @@ install: .venv/.installed ## install everything into .venv (demo and test do it 
 demo: install ## simulate a small account, run the pipeline, show the alerts  [ENGINE=spark] [DEMO=folder]
 	@.venv/bin/leasehold demo --engine $(ENGINE) --out $(DEMO)
 
+# Airflow in an environment of its own: its dependencies clash with the project's.
+.airflow/.installed: airflow_dags/pyproject.toml airflow_dags/uv.lock | $(filter .boot/bin/uv,$(UV))
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.airflow $(UV) sync --frozen --project airflow_dags \
+	  --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
+	@touch $@
+
 # Each half leaves a core idle for much of its time, so that two at once end sooner than one after the other.
 test: check ## lint, types, import contracts, and the tests on both engines but for the slow ones
-	@$(MAKE) --no-print-directory --jobs 2 test-sail test-spark
+	@$(MAKE) --no-print-directory --jobs 2 test-sail test-spark test-airflow
 	@$(SPARK_LACK); [ -z "$$lack" ] || echo "$(NOT_RUN)"
 
 check: install ## lint, types and import contracts
@@ -45,7 +52,7 @@ test-sail slow-sail: install
 	$(RUN) pytest --engine sail $(MARKED)
 
 test-slow: ## the tests that take minutes each: both engines on one lake, kills, days in any order
-	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark
+	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark slow-airflow
 
 slow-sail: MARKED := -m 'slow and not unsteady'
 slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py \
@@ -65,6 +72,11 @@ test-spark slow-spark test-spark-all: install
 	if [ -z "$$lack" ]; then JAVA_TOOL_OPTIONS="$(JAVA_QUICK)" $(RUN) pytest --engine spark $(MARKED); \
 	elif [ -n "$(REQUIRE_BOTH)" ]; then echo "The Spark half of the tests cannot run: $$lack" >&2; exit 1; \
 	else echo "$(NOT_RUN)"; fi
+
+# Never skipped: Airflow is installed for them, and where it cannot be they fail.
+slow-airflow: MARKED := -m slow
+test-airflow slow-airflow: install .airflow/.installed
+	.airflow/bin/python -m pytest -c airflow_dags/pyproject.toml --confcutdir tests/airflow_dags $(MARKED) tests/airflow_dags
 
 format: install ## format the code
 	$(RUN) ruff check --fix .
@@ -86,4 +98,4 @@ dist: install ## build the wheel, and the same as .zip for spark-submit --py-fil
 	@for wheel in dist/*.whl; do cp "$$wheel" "$${wheel%.whl}.zip"; done
 
 clean: ## remove what make and the demo made
-	rm -rf .boot .venv dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .boot .venv .airflow dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,232 @@
+"""What holds for every DAG, however it starts its jobs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import botocore.session
+import pytest
+from airflow.sdk import CronDataIntervalTimetable
+from airflow.serialization.serialized_objects import DagSerialization
+from botocore.validate import ParamValidator
+from ways import DAG_FILES, DAG_FOLDER, FIRST, PLACES, REPOSITORY, WAYS, use
+
+Loader = Callable[[], dict[str, ModuleType]]
+NAMES = {"leasehold_collect", "leasehold_hourly", "leasehold_nightly", "leasehold_maintain"}
+HOUR = {"start": datetime(2026, 3, 11, 10, tzinfo=UTC), "end": datetime(2026, 3, 11, 11, tzinfo=UTC)}
+COMMANDS = {
+    "leasehold_collect": "collect",
+    "leasehold_hourly": "run hourly",
+    "leasehold_nightly": "run nightly",
+    "leasehold_maintain": "maintain",
+}
+OF_TASKS = {"local": "BashOperator", "spark-submit": "BashOperator", "emr-serverless": "EmrServerlessStartJobOperator"}
+
+
+def test_there_are_these_dags_and_each_is_named_as_its_file(way: str, load_dags: Loader) -> None:
+    del way
+    assert {file.stem for file in DAG_FILES} == NAMES
+    for name, module in load_dags().items():
+        assert module.dag.dag_id == name
+
+
+def test_airflow_itself_loads_them_without_a_word(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    del way
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.syspath_prepend(str(DAG_FOLDER))
+    bag = DagBag(DAG_FOLDER, collect_dags=True, known_pools={*pools(), "default_pool"})
+    assert not bag.import_errors
+    assert not any(file.warning_num for file in bag.dagbag_stats)
+    assert set(bag.dags) == NAMES
+    # As the scheduler and the UI see them, each is the same after a detour through the database.
+    for dag in bag.dags.values():
+        written = DagSerialization.to_dict(dag)
+        assert DagSerialization.from_dict(json.loads(json.dumps(written))).dag_id == dag.dag_id
+
+
+def pools() -> dict[str, dict[str, Any]]:
+    return json.loads((DAG_FOLDER / "pools.json").read_text())
+
+
+@pytest.mark.parametrize("file", sorted(DAG_FOLDER.rglob("*.py")), ids=lambda file: file.stem)
+def test_nothing_of_the_project_is_imported(file: Path) -> None:
+    ours = {path.name for path in REPOSITORY.iterdir() if path.is_dir() and any(path.glob("*.py"))} | {"tests"}
+    assert {"jobs", "transforms", "detections", "conf", "simulator"} <= ours
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    roots = {name.split(".")[0] for name in found}
+    assert not roots & ours
+    assert roots <= sys.stdlib_module_names | {"airflow", "leasehold_airflow", "yaml"}
+
+
+def test_every_dag_can_be_left_alone_at_night(way: str, load_dags: Loader) -> None:
+    del way
+    for name, module in load_dags().items():
+        dag = module.dag
+        assert dag.max_active_runs == 1, name
+        assert isinstance(dag.schedule, CronDataIntervalTimetable), f"{name}: of another schedule the interval is empty"
+        # The past can be computed again; it cannot be polled, and tables are not the better for being cared for twice.
+        assert dag.catchup is (name in ("leasehold_hourly", "leasehold_nightly")), name
+        assert dag.start_date == datetime(2026, 3, 11, tzinfo=UTC)
+        assert {"leasehold", "security"} < set(dag.tags), name
+        for task in dag.tasks:
+            where = f"{name}.{task.task_id}"
+            assert task.owner == "leasehold", where
+            assert task.retries >= 2, where
+            assert task.retry_delay >= timedelta(seconds=30), where
+            assert task.retry_exponential_backoff > 1, where
+            assert task.max_retry_delay <= timedelta(minutes=30), where
+            assert task.execution_timeout and task.execution_timeout <= timedelta(hours=8), where
+            assert task.on_failure_callback, where
+            assert task.pool in {*pools(), "default_pool"}, where
+
+
+def test_every_dag_says_what_to_do_when_it_fails(way: str, load_dags: Loader) -> None:
+    del way
+    for name, module in load_dags().items():
+        doc = module.dag.doc_md
+        assert doc == module.__doc__, name
+        assert doc.startswith("\n### "), name
+        assert "**Triage**" in doc and doc.count("\n- ") >= 3, name
+        assert all(len(line) <= 120 for line in doc.splitlines()), name
+
+
+def test_one_job_at_a_time_writes_the_lake(way: str, load_dags: Loader) -> None:
+    """Also while EMR Serverless is waited for: Airflow calls that deferred, and by default counts it not."""
+    assert pools()["leasehold_writer"] == {**pools()["leasehold_writer"], "slots": 1, "include_deferred": True}
+    for name, module in load_dags().items():
+        for task in module.dag.tasks:
+            if task.task_type not in OF_TASKS.values():
+                # Who waits must not keep others from writing.
+                assert task.pool == "default_pool", f"{name}.{task.task_id}"
+                continue
+            assert task.task_type == OF_TASKS[way]
+            assert task.pool == ("leasehold_collector" if name == "leasehold_collect" else "leasehold_writer")
+            assert task.pool_slots == 1
+
+
+def test_assets_tie_the_nights_to_the_hours(way: str, load_dags: Loader) -> None:
+    del way
+    dags = {name: module.dag for name, module in load_dags().items()}
+    assert [asset.name for asset in dags["leasehold_hourly"].get_task("run").outlets] == ["leasehold_hours"]
+    wait, run = (dags["leasehold_nightly"].get_task(name) for name in ("wait_for_hours", "run"))
+    assert [asset.name for asset in wait.inlets] == ["leasehold_hours"]
+    assert run.upstream_task_ids == {"wait_for_hours"}
+    assert [asset.name for asset in run.outlets] == ["leasehold_days"]
+
+
+def test_an_hour_waits_for_what_aws_delivers_late(way: str, load_dags: Loader) -> None:
+    del way
+    dag = load_dags()["leasehold_hourly"].dag
+    wait = dag.get_task("wait_for_delivery")
+    assert (wait.delta, wait.deferrable) == (timedelta(minutes=45), True)
+    assert dag.get_task("run").upstream_task_ids == {"wait_for_delivery"}
+
+
+def rendered(module: ModuleType, **params: str) -> Any:
+    """The job's task as it runs, for the hour of the schedule or what a person asks for."""
+    task = next(task for task in module.dag.tasks if task.task_type in OF_TASKS.values())
+    given = {"start": None, "end": None, **params}
+    interval = {f"data_interval_{end}": moment for end, moment in HOUR.items()}
+    task.render_template_fields({"params": given, **interval, "dag": module.dag}, module.dag.get_template_env())
+    return task
+
+
+def words_of(task: Any) -> list[str]:
+    """What is started, as words."""
+    if task.task_type == "BashOperator":
+        begin, *words = shlex.split(task.bash_command)
+        assert begin == "exec"
+        return words
+    submit = task.job_driver["sparkSubmit"]
+    return [submit["entryPoint"], *submit["entryPointArguments"]]
+
+
+BEGIN = {
+    "local": ["/opt/lease hold/bin/leasehold"],
+    "spark-submit": [
+        *("spark-submit", "--master", "spark://192.0.2.1:7077", "--conf", "spark.app.name=a b"),
+        "/opt/leasehold/leasehold.py",
+    ],
+    "emr-serverless": ["s3://example-artifacts/leasehold.py"],
+}
+
+
+def test_each_way_starts_the_command_over_the_interval(way: str, load_dags: Loader) -> None:
+    for name, module in load_dags().items():
+        words, begin = words_of(rendered(module)), BEGIN[way]
+        command = COMMANDS[name].split()
+        assert words[: len(begin) + len(command)] == [*begin, *command], name
+        options = dict(word.split("=", 1) for word in words[len(begin) + len(command) :])
+        expected = {"--config": "/etc/leasehold.yaml"}
+        if name != "leasehold_collect":
+            expected |= {"--lake": "s3://example-lake/lake", "--log-format": "json"}
+            expected |= {} if way == "local" else {"--engine": "spark", "--master": ""}
+        if name != "leasehold_maintain":
+            expected["--raw"] = "s3://example-raw"
+        if command[0] == "run":
+            expected |= {"--start": "2026-03-11T10:00:00+00:00", "--end": "2026-03-11T11:00:00+00:00"}
+        assert options == expected, name
+
+
+def test_a_person_may_ask_for_another_window_and_for_nothing_else(way: str, load_dags: Loader) -> None:
+    for name in ("leasehold_hourly", "leasehold_nightly"):
+        words = words_of(rendered(load_dags()[name], start="2026-02-01", end="2026-03-01"))
+        assert {"--start=2026-02-01", "--end=2026-03-01"} <= set(words)
+        hostile = "2026-02-01 $(touch x); `id` 'a' \"b\""
+        assert f"--start={hostile}" in words_of(rendered(load_dags()[name], start=hostile)), way
+        pattern = load_dags()[name].dag.params.get_param("start").schema["pattern"]
+        assert re.search(pattern, "2026-02-01") and not re.search(pattern, hostile)
+        assert not re.search(pattern, "2026-02-01\n;id")
+
+
+def test_emr_serverless_would_accept_the_calls(
+    load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By AWS's own description of the call, as botocore has it: names, types, lengths."""
+    use(FIRST + PLACES + WAYS["emr-serverless"], tmp_path, monkeypatch)
+    service = botocore.session.get_session().get_service_model("emr-serverless")
+    shape = service.operation_model("StartJobRun").input_shape
+    for name, module in load_dags().items():
+        task = rendered(module)
+        call = {
+            "clientToken": task.client_request_token,
+            "applicationId": task.application_id,
+            "executionRoleArn": task.execution_role_arn,
+            "jobDriver": task.job_driver,
+            "configurationOverrides": task.configuration_overrides,
+            "name": task.name,
+            **task.config,
+        }
+        report = ParamValidator().validate(call, shape)
+        assert not report.has_errors(), f"{name}: {report.generate_report()}"
+        assert all(task.job_driver["sparkSubmit"]["entryPointArguments"]), "AWS takes no empty argument"
+        assert task.deferrable
+        # AWS ends the job when Airflow stops to wait for it.
+        waited = task.waiter_delay * task.waiter_max_attempts
+        assert waited == task.config["executionTimeoutMinutes"] * 60 == task.execution_timeout.total_seconds()
+
+
+def test_collect_can_stay_on_the_worker(load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(FIRST + WAYS["emr-serverless"] + "start_collect: local\n", tmp_path, monkeypatch)
+    modules = load_dags()
+    assert words_of(rendered(modules["leasehold_collect"])) == [".venv/bin/leasehold", "collect"]
+    assert rendered(modules["leasehold_hourly"]).task_type == "EmrServerlessStartJobOperator"
+
+
+def test_failures_are_said_on_a_topic_too(load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(FIRST + WAYS["emr-serverless"], tmp_path, monkeypatch)
+    calls = load_dags()["leasehold_hourly"].dag.get_task("run").on_failure_callback
+    assert [getattr(call, "__name__", type(call).__name__) for call in calls] == ["log_failure", "SnsNotifier"]
+    assert calls[1].target_arn == "arn:aws:sns:eu-west-1:123456789012:failures"
