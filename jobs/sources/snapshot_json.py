@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.sources.arrow import Row, SourceRow, arrow_schema, batches, misfit
+from jobs.sources.arrow import Row, SourceRow, arrow_schema, batches, misfits
 from jobs.sources.files import FileName, Receipt
 from jobs.sources.snapshot_rows import MAKERS, MISFITS, moment
 from jobs.sources.streams import UnreadableError, whole
@@ -26,6 +26,7 @@ TABLES: dict[str, Table] = {
 """The table that each operation fills."""
 
 SCHEMAS = {operation: arrow_schema(table.schema) for operation, table in TABLES.items()}
+_MISFIT = {operation: misfits(schema) for operation, schema in SCHEMAS.items()}
 
 LISTS = {
     "describe_network_interfaces": "NetworkInterfaces",
@@ -106,7 +107,7 @@ def _made(operation: str, item: Any, known: Row, envelope: Row) -> list[Row | st
         return [f"it is no object but {type(item).__name__}"]
     try:
         made = MAKERS[operation](item, known, envelope)
-        return [row if isinstance(row, str) else misfit(row, SCHEMAS[operation]) or row for row in made]
+        return [row if isinstance(row, str) else _MISFIT[operation](row) or row for row in made]
     except KeyError as error:
         return [f"{error.args[0]} is missing"]
     except MISFITS as error:
