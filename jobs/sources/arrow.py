@@ -104,7 +104,7 @@ def misfits(schema: pa.Schema) -> Callable[[Row], str | None]:
     return misfit
 
 
-def _has_room(bits: int, number: int) -> bool:
+def _has_room(bits: int, number: Any) -> bool:
     return -1 << bits <= number < 1 << bits
 
 
