@@ -21,9 +21,9 @@ help: ## what there is
 	@$(PYTHON) -m venv .boot || { echo "Python's venv module is incomplete: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
 	@.boot/bin/pip install --quiet uv
 
-# Stamped, so that only a changed lock file costs anything.
+# Stamped, so that only a changed lock file costs anything. Compiled at once, and not by each process that starts.
 .venv/.installed: pyproject.toml uv.lock | $(filter .boot/bin/uv,$(UV))
-	$(UV) sync --frozen --inexact --extra spark --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
+	$(UV) sync --frozen --inexact --compile-bytecode --extra spark --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
 	@touch $@
 
 install: .venv/.installed ## install everything into .venv (demo and test do it themselves)

@@ -105,7 +105,7 @@ def misfits(schema: pa.Schema) -> Callable[[Row], str | None]:
 
 
 def _has_room(bits: int, number: Any) -> bool:
-    return -1 << bits <= number < 1 << bits
+    return bool(-1 << bits <= number < 1 << bits)
 
 
 def _is_of(value: Any, kind: pa.DataType) -> bool:
