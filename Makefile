@@ -10,7 +10,7 @@ RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow test test-sail test-spark test-airflow test-slow slow-sail slow-spark slow-airflow \
-  test-spark-all check format bench evaluate docs dist clean
+  test-spark-all check format bench evaluate docs package clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,7 @@ test-slow: ## the tests that take minutes each: both engines on one lake, kills,
 
 slow-sail: MARKED := -m 'slow and not unsteady'
 slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py \
-  tests/jobs/test_quality.py tests/jobs/test_maintain.py
+  tests/jobs/test_quality.py tests/jobs/test_maintain.py tests/jobs/test_cluster.py
 test-spark-all: MARKED := -m 'slow or not slow'
 
 # The JVM lives for minutes and works on crumbs: its second compiler, compiling every query, and planning it anew while
@@ -93,9 +93,35 @@ docs: install ## write the generated pages of docs/
 	$(RUN) jobs.dictionary > docs/data_dictionary.md
 	$(RUN) jobs.detection_pages > docs/detections.md
 
-dist: install ## build the wheel, and the same as .zip for spark-submit --py-files
-	$(UV) build --wheel --out-dir dist
-	@for wheel in dist/*.whl; do cp "$$wheel" "$${wheel%.whl}.zip"; done
+# For the machines of the cluster: their Python, and their platform where it is another than this machine's.
+CLUSTER_PYTHON ?= $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')
+PLATFORM ?=
+DIST ?= dist
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PACKED = $(DIST)/environment
+PACKED_VERSION = $(patsubst python%,%,$(notdir $(CLUSTER_PYTHON)))
+PACKED_LIB = $(PACKED)/lib/python$(PACKED_VERSION)/site-packages
+
+# The environment is a venv as PEP 405 has it, laid out here instead of by venv, so that it may be for another machine.
+# Of the lock file it has what a run on Spark needs but pyspark, which the cluster has.
+package: install ## what spark-submit and EMR Serverless take, into dist/  [CLUSTER_PYTHON=/usr/bin/python3.11] [PLATFORM=x86_64-manylinux_2_28]
+	@case "$(PACKED_VERSION)" in 3.*) ;; *) echo "CLUSTER_PYTHON is the path of an interpreter with its version, as" \
+	  "/usr/bin/python3.11, not $(CLUSTER_PYTHON)"; exit 1;; esac
+	rm -rf $(DIST)
+	$(UV) build --quiet --wheel --out-dir $(DIST)
+	mv $(DIST)/leasehold-$(VERSION)-py3-none-any.whl $(DIST)/leasehold-$(VERSION).zip
+	cp jobs/__main__.py $(DIST)/leasehold.py
+	$(RUN) jobs.spark_conf $(VERSION) > $(DIST)/spark.conf
+	$(UV) export --quiet --frozen --no-dev --extra spark --no-emit-project --prune pysail \
+	  --no-emit-package pyspark --no-emit-package py4j --output-file $(DIST)/requirements.txt
+	$(UV) pip install --quiet --no-deps --only-binary :all: --require-hashes --requirement $(DIST)/requirements.txt \
+	  --target $(PACKED_LIB) --python-version $(PACKED_VERSION) $(if $(PLATFORM),--python-platform $(PLATFORM))
+	mkdir $(PACKED)/bin
+	ln -s $(CLUSTER_PYTHON) $(PACKED)/bin/python
+	printf 'home = %s\ninclude-system-site-packages = false\n' $(dir $(CLUSTER_PYTHON)) > $(PACKED)/pyvenv.cfg
+	tar -C $(PACKED) --exclude tests --exclude __pycache__ -cf - . | gzip -1 > $(DIST)/leasehold-$(VERSION)-environment.tar.gz
+	rm -rf $(PACKED) $(DIST)/.gitignore
+	@ls -sh $(DIST)
 
 clean: ## remove what make and the demo made
 	rm -rf .boot .venv .airflow dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -74,7 +74,7 @@ class Settings:
     engine: str = "sail"
     """sail (embedded) or spark"""
     master: str = "local[*]"
-    """Spark master, for the engine spark; empty = whatever spark-submit says"""
+    """Spark master, for the engine spark; under spark-submit what that says counts"""
     lateness_hours: int = 2
     """files named up to this long after the window's end are taken in with it: AWS delivers late"""
     lookback_days: int = 3

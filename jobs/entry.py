@@ -69,7 +69,7 @@ def _parser(name: str, doc: str) -> argparse.ArgumentParser:
     parser.add_argument("--config", help="settings file (YAML)")
     parser.add_argument("--lake", help="folder of the tables (else as the settings say)")
     parser.add_argument("--engine", choices=ENGINES, default="spark", help="default: spark")
-    parser.add_argument("--master", default="", help="Spark master; default: what spark-submit says")
+    parser.add_argument("--master", default="", help="Spark master, where spark-submit does not say it")
     parser.add_argument("--log-format", choices=LOG_FORMATS, help="text, or json: a JSON object a line, on stderr")
     return parser
 

@@ -15,29 +15,20 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from jobs import spark_conf
 from jobs.errors import LeaseholdError
-from jobs.object_store import ATTEMPTS, allow_http, endpoint, is_remote
+from jobs.object_store import allow_http, is_remote
 
 ENGINES = ("sail", "spark")
 _JAVA = 17
-# PySpark looks up its caller's line for each column that is built, a third of the time it takes to build a plan.
-_CALL_SITES = "spark.python.sql.dataFrameDebugging.enabled"
-
-_SDK = "2.29.52"
-# hadoop-aws asks for all of AWS's SDK in one jar of 600 MB. These parts of it, 20 MB, are what S3A calls, and what
-# the usual chain of credentials needs: roles (sts) and single sign-on (sso, ssooidc).
-_SDK_PARTS = (
-    "s3", "s3-transfer-manager", "sts", "sso", "ssooidc", "kms", "apache-client", "url-connection-client",
-    "netty-nio-client",
-)  # fmt: skip
-_S3A_PACKAGES = (
-    "org.apache.hadoop:hadoop-aws:3.4.2",
-    *(f"software.amazon.awssdk:{part}:{_SDK}" for part in _SDK_PARTS),
-)
 
 
 def missing_for(engine: str) -> str | None:
     """What this machine lacks to run the engine, with the remedy; None when it is ready."""
+    if _submitted():
+        return (
+            None if engine == "spark" else "spark-submit started it: give --engine spark, or the setting engine: spark"
+        )
     if engine == "sail":
         return None if importlib.util.find_spec("pysail") else "pysail is not installed: run `make install`"
     if importlib.util.find_spec("delta") is None:
@@ -83,7 +74,7 @@ def _sail(on_s3: bool) -> Iterator[SparkSession]:
     _, port = server.listening_address
     spark = SparkSession.builder.remote(f"sc://localhost:{port}").create()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
-    spark.conf.set(_CALL_SITES, "false")
+    spark.conf.set(spark_conf.CALL_SITES, "false")
     if on_s3:
         from jobs.sail_on_s3 import ask_again
 
@@ -96,40 +87,25 @@ def _sail(on_s3: bool) -> Iterator[SparkSession]:
 
 
 def _spark(master: str, on_s3: bool) -> Iterator[SparkSession]:
-    from delta import configure_spark_with_delta_pip
-
     # Workers must run this Python, whatever is first on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = (
-        SparkSession.builder.appName("leasehold")
-        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
-        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config(_CALL_SITES, "false")
-        .config("spark.ui.showConsoleProgress", "false")
-    )
-    if master:
-        # On one machine Spark gives up a job at the first task that fails, on a cluster at the fourth.
-        builder = builder.master(re.sub(r"^local\[([^],]+)\]$", r"local[\1,4]", master) if on_s3 else master)
-    if master.startswith("local"):
-        # On one machine: no ports to the outside, and small tables, which few tasks finish soonest.
-        builder = (
-            builder.config("spark.driver.host", "127.0.0.1")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", "2")
-            .config("spark.default.parallelism", "2")
-            .config("spark.databricks.delta.snapshotPartitions", "2")
-            .config("spark.driver.memory", os.environ.get("LEASEHOLD_DRIVER_MEMORY", "2g"))
-            .config("spark.driver.extraJavaOptions", "-Duser.timezone=UTC")
-            .config("spark.log.level", "ERROR")
-        )
-    # Under spark-submit the JVM is up already: its own --packages or image bring Delta's jars.
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-    if not submitted:
-        for key, value in (_s3a_settings() if on_s3 else {}).items():
-            builder = builder.config(key, value)
-        builder = configure_spark_with_delta_pip(builder, list(_S3A_PACKAGES) if on_s3 else None)
+    builder = SparkSession.builder.appName("leasehold")
+    settings = dict(spark_conf.ALWAYS)
+    if not _submitted():
+        from delta import configure_spark_with_delta_pip
+
+        if master:
+            # On one machine Spark gives up a job at the first task that fails, on a cluster at the fourth.
+            builder = builder.master(re.sub(r"^local\[([^],]+)\]$", r"local[\1,4]", master) if on_s3 else master)
+        if master.startswith("local"):
+            settings |= spark_conf.on_one_machine()
+        if on_s3:
+            settings |= spark_conf.S3A
+        builder = configure_spark_with_delta_pip(builder, list(spark_conf.S3A_PACKAGES) if on_s3 else None)
+    if on_s3:
+        settings |= spark_conf.where_s3_is()
+    for key, value in settings.items():
+        builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     try:
@@ -138,26 +114,9 @@ def _spark(master: str, on_s3: bool) -> Iterator[SparkSession]:
         spark.stop()
 
 
-def _s3a_settings() -> dict[str, str]:
-    """For a lake on `s3://`: Hadoop's S3A, with AWS's usual credential chain, endpoint and region."""
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    settings = {
-        "spark.jars.excludes": "software.amazon.awssdk:bundle",
-        # One path serves both engines.
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        # S3A's own chain passes over profiles and the roles of pods.
-        "spark.hadoop.fs.s3a.aws.credentials.provider": (
-            "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
-        ),
-        "spark.hadoop.fs.s3a.attempts.maximum": str(ATTEMPTS),
-        # Of all its reads S3A does not go on with these where the connection breaks.
-        "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",
-    }
-    if endpoint():
-        settings |= {"spark.hadoop.fs.s3a.endpoint": endpoint(), "spark.hadoop.fs.s3a.path.style.access": "true"}
-    if region:
-        settings["spark.hadoop.fs.s3a.endpoint.region"] = region
-    return settings
+def _submitted() -> bool:
+    """Did `spark-submit` start this process? Then it chose master, memory, jars and Python, and its JVM is up."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def _java_version() -> int | None:
