@@ -136,6 +136,7 @@ def test_spark_submit_starts_a_job(tmp_path: Path) -> None:
             *("--conf", "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension"),
             *("--conf", "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog"),
             *("--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.driver.bindAddress=127.0.0.1"),
+            *("--conf", "spark.sql.shuffle.partitions=2", "--conf", "spark.databricks.delta.snapshotPartitions=2"),
             *("--master", "local[2]", "jobs/ingest.py", "--raw", str(raw), "--lake", str(tmp_path / "lake")),
             *("--start", "2026-03-02T09", "--end", "2026-03-02T12"),
         ],
