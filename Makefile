@@ -92,6 +92,7 @@ evaluate: install ## measure the detections: precision, recall, time to alert  [
 docs: install ## write the generated pages of docs/
 	$(RUN) jobs.dictionary > docs/data_dictionary.md
 	$(RUN) jobs.detection_pages > docs/detections.md
+	$(RUN) jobs.sql_queries > docs/queries.md
 
 # For the machines of the cluster: their Python, and their platform where it is another than this machine's.
 CLUSTER_PYTHON ?= $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from conf.settings import QUALITY_MODES, SettingsError, load
-from jobs import answers, coverage_answer, decision_commands, demo, lease_answers, logs, quality_answer
+from jobs import answers, coverage_answer, decision_commands, demo, lease_answers, logs, quality_answer, sql_commands
 from jobs import export as exports
 from jobs import maintain as maintenance
 from jobs import status as statuses
@@ -322,6 +322,7 @@ def explain(
         raise typer.Exit(1)
 
 
+app.command()(sql_commands.sql)
 app.command()(decision_commands.verdict)
 app.command()(decision_commands.snooze)
 app.command()(decision_commands.suppress)

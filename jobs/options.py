@@ -59,8 +59,8 @@ def settings_of(config: Path | None, lake: str | None) -> Settings:
 
 
 @contextmanager
-def opened(settings: Settings, to_write: str = "") -> Iterator[Lake]:
-    """The lake on the embedded engine: it is up in two seconds, and reads what either wrote.
+def opened(settings: Settings, to_write: str = "", engine: str = "sail") -> Iterator[Lake]:
+    """The lake on the embedded engine, unless told otherwise: it is up in two seconds, and reads what either wrote.
 
     `to_write`: it is locked, too, and that is what others are told. Raises BusyError if it stays locked by another.
     """
@@ -70,5 +70,5 @@ def opened(settings: Settings, to_write: str = "") -> Iterator[Lake]:
         )
     # Two people may decide at once: each takes some seconds.
     held = writing(settings.lake, to_write, wait=_PATIENCE) if to_write else nullcontext()
-    with held as lock, session("sail", lake=settings.lake) as spark:
+    with held as lock, session(engine, settings.master, settings.lake) as spark:
         yield Lake(spark, settings.lake, lock)

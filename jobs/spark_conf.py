@@ -18,6 +18,8 @@ ALWAYS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
+    # Else Spark 4.1 leaves binding `sql(…, args=…)` to the parser, and Delta 4.4's drops the values (delta #7640).
+    "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
     "spark.ui.showConsoleProgress": "false",
     CALL_SITES: "false",
     # Where dates become Python objects they are in the process's zone, also on other machines.
