@@ -12,7 +12,17 @@ import typer
 from rich.console import Console
 
 from conf.settings import QUALITY_MODES, SettingsError, load
-from jobs import answers, coverage_answer, decision_commands, demo, lease_answers, logs, quality_answer, sql_commands
+from jobs import (
+    answers,
+    catalog_commands,
+    coverage_answer,
+    decision_commands,
+    demo,
+    lease_answers,
+    logs,
+    quality_answer,
+    sql_commands,
+)
 from jobs import export as exports
 from jobs import maintain as maintenance
 from jobs import status as statuses
@@ -323,6 +333,7 @@ def explain(
 
 
 app.command()(sql_commands.sql)
+app.add_typer(catalog_commands.app, name="catalog")
 app.command()(decision_commands.verdict)
 app.command()(decision_commands.snooze)
 app.command()(decision_commands.suppress)
