@@ -95,7 +95,6 @@ def of_package(leasehold: str) -> dict[str, str]:
         "spark.jars.packages": ",".join((delta, *S3A_PACKAGES)),
         "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
         "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
-        **ALWAYS,
         **S3A,
     }
 

@@ -1,8 +1,8 @@
 """The Spark side of the readers: files go to partitions, batches to the engine, receipts to a folder.
 
 Options of each format: `files` (JSON: [[path to open, path to record, bytes], …]), `receipts` (folder, or s3://…),
-`partitions` (default: one for each core of the driver); of `snapshots` also `operation`. The caller decides which
-files: a reader lists nothing.
+`partitions` (default: one for each core of the driver, and more where each would have much to do: a cluster has more
+cores than its driver); of `snapshots` also `operation`. The caller decides which files: a reader lists nothing.
 
 Every partition leaves one Parquet receipt that says what became of its files, so that nobody has to read
 them again to learn what was bad. Its name depends on the partition alone: a retried task overwrites its own.
@@ -14,7 +14,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from math import ceil
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,12 +25,17 @@ from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
-from jobs.object_store import below, delete_below, get, is_remote, put
+from jobs.object_store import CONNECTIONS, below, delete_below, get, is_remote, put
 from jobs.sources.cloudtrail import read_cloudtrail
 from jobs.sources.files import Receipt
 from jobs.sources.flow_logs import read_flow_logs
 from jobs.sources.snapshot_json import TABLES, read_snapshots
 from transforms.schemas.sources import CLOUDTRAIL_EVENTS, FLOW_LOGS
+
+PARTITION_BYTES = 32 << 20
+"""of files as they lie there: some seconds' work"""
+PARTITION_FILES = 250
+"""small files on S3 take some seconds, too"""
 
 _RECEIPT = pa.schema(
     [
@@ -57,7 +64,9 @@ def register(spark: SparkSession) -> None:
 def read_receipts(folder: str) -> pa.Table:
     """What the readers did: one row a file, sorted."""
     if is_remote(folder):
-        contents = [pa.BufferReader(get(found.uri)) for found in below(f"{folder}/")]
+        names = [found.uri for found in below(f"{folder}/")]
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            contents = [pa.BufferReader(content) for content in pool.map(get, names)]
     else:
         contents = sorted(Path(folder).glob("*.parquet"))
     parts = [pq.read_table(content, schema=_RECEIPT) for content in contents]
@@ -77,7 +86,9 @@ class _Reader(DataSourceReader):
         self.operation = options.get("operation", "")
         self.receipts = options["receipts"]
         self.files: list[tuple[str, str, int]] = [tuple(f) for f in json.loads(options["files"])]
-        self.count = int(options.get("partitions", os.cpu_count() or 1))
+        size = sum(size for *_, size in self.files)
+        enough = max(os.cpu_count() or 1, ceil(size / PARTITION_BYTES), ceil(len(self.files) / PARTITION_FILES))
+        self.count = int(options.get("partitions", enough))
 
     def partitions(self) -> list[InputPartition]:
         """The files dealt out by size, so that no partition has all the large ones."""

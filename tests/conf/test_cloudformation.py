@@ -119,14 +119,14 @@ def test_the_flow_log_has_the_fields_that_the_doctor_recommends() -> None:
     assert properties("FlowLog")["LogFormat"] == recommended
 
 
-def test_runs_are_told_the_properties_of_every_session() -> None:
+def test_runs_are_told_where_the_package_is() -> None:
     [defaults] = properties("Application")["RuntimeConfiguration"]
     told = defaults["Properties"]
-    needed = {name: value for name, value in spark_conf.ALWAYS.items() if name.startswith(("spark.sql.", "spark.exec"))}
-    assert {name: told.get(name) for name in needed} == needed
-    package = spark_conf.of_package("${Version}")
-    prefix = "s3://${LakeBucket}/package/"
+    package, prefix = spark_conf.of_package("${Version}"), "s3://${LakeBucket}/package/"
     assert told["spark.submit.pyFiles"] == prefix + package["spark.submit.pyFiles"]
-    assert told["spark.archives"] == prefix + package["spark.archives"]
+    archives = told["spark.archives"].split(",")
+    assert archives == [prefix + package["spark.archives"], f"{prefix}settings.tar.gz#settings"]
     pythons = {value for name, value in told.items() if "PYTHON" in name}
     assert pythons == {package["spark.pyspark.python"]}
+    # What the session says itself stands in one place.
+    assert not set(told) & set(spark_conf.ALWAYS)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.sources import read_receipts
-from jobs.sources.datasource import VpcFlowLogs
+from jobs.sources.datasource import PARTITION_BYTES, PARTITION_FILES, VpcFlowLogs
 from jobs.sources.snapshot_json import TABLES
 from tests.jobs.sources.reading import GOOD, HEADER, lines
 from tests.jobs.sources.test_fixtures import RAW, READ, SKIPPED_BY_READER, read
@@ -89,3 +90,12 @@ def test_files_are_dealt_out_by_size() -> None:
     assert sorted(n for part in dealt for n in part) == list(range(8))
     assert sorted(sum(sizes[n] for n in part) for part in dealt) == [90, 100, 110]
     assert all(part == sorted(part) for part in dealt)
+
+
+@pytest.mark.parametrize(("count", "size", "least"), [(40, PARTITION_BYTES, 40), (10 * PARTITION_FILES, 10, 10)])
+def test_a_cluster_finds_work_for_more_cores_than_its_driver_has(
+    count: int, size: int, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    source = VpcFlowLogs({"files": json.dumps([(f"/{n}", str(n), size) for n in range(count)]), "receipts": "r"})
+    assert len(source.reader(source.schema()).partitions()) == least
