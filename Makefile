@@ -3,6 +3,7 @@
 PYTHON ?= python3
 ENGINE ?= sail
 DEMO ?= demo
+PORT ?= 8080
 BENCH ?= read_flow_logs
 
 UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
@@ -36,6 +37,13 @@ demo: install ## simulate a small account, run the pipeline, show the alerts  [E
 	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.airflow $(UV) sync --frozen --project airflow_dags \
 	  --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
 	@touch $@
+
+airflow: install .airflow/.installed ## start Airflow with our DAGs on the lake of the demo  [DEMO=folder] [PORT=8080]
+	@[ -f $(DEMO)/leasehold.yaml ] || $(MAKE) --no-print-directory demo
+	@mkdir -p .airflow/home
+	@printf '%s\n' '# Written by `make airflow`: the last day of the demo.' 'folder: ../..' \
+	  'first: 2026-03-12T00:00Z' 'until: 2026-03-13T00:00Z' 'config: $(DEMO)/leasehold.yaml' > .airflow/home/demo.yaml
+	@airflow_dags/standalone.sh .airflow/home .airflow/home/demo.yaml $(PORT)
 
 # Each half leaves a core idle for much of its time, so that two at once end sooner than one after the other.
 test: check ## lint, types, import contracts, and the tests on both engines but for the slow ones

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Airflow on this machine alone, to try the DAGs: SQLite, LocalExecutor, reached from here only. `make airflow` runs it.
+#   airflow_dags/standalone.sh HOME SETTINGS [PORT]     HOME: folder for what Airflow keeps; SETTINGS: as settings.yaml
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+AIRFLOW_HOME=$(cd "$1" && pwd)
+LEASEHOLD_AIRFLOW=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
+port=${3:-8080}
+export AIRFLOW_HOME LEASEHOLD_AIRFLOW
+export PATH="${here%/*}/.airflow/bin:$PATH"
+export AIRFLOW__CORE__DAGS_FOLDER="$here" AIRFLOW__CORE__LOAD_EXAMPLES=False
+export AIRFLOW__CORE__EXECUTOR=LocalExecutor AIRFLOW__CORE__PARALLELISM=4
+export AIRFLOW__API__HOST=127.0.0.1 AIRFLOW__API__PORT="$port" AIRFLOW__API__BASE_URL="http://127.0.0.1:$port"
+
+airflow db migrate > "$AIRFLOW_HOME/migrate.log" 2>&1 || { cat "$AIRFLOW_HOME/migrate.log"; exit 1; }
+airflow pools import "$here/pools.json" > /dev/null
+cat <<END
+Airflow comes up at http://127.0.0.1:$port in half a minute; Ctrl-C ends it.
+  User admin; its password is in $AIRFLOW_HOME/simple_auth_manager_passwords.json.generated
+  DAGs begin paused: switch leasehold_hourly on, then leasehold_nightly, and open their Docs.
+  What they start, and over which days, says $LEASEHOLD_AIRFLOW
+  On the command line: export AIRFLOW_HOME=$AIRFLOW_HOME AIRFLOW__CORE__DAGS_FOLDER=$here LEASEHOLD_AIRFLOW=$LEASEHOLD_AIRFLOW
+END
+exec airflow standalone
