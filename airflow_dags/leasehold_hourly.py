@@ -19,8 +19,9 @@ an hour or two old. Hours that files came late for are computed again by the nex
 
 from datetime import timedelta
 
-from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
+from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
 from airflow.sdk import DAG, CronDataIntervalTimetable
+from leasehold_airflow.commands import END
 from leasehold_airflow.settings import load
 from leasehold_airflow.tasks import HOURS, WAITING, common, job, window_params
 
@@ -33,11 +34,12 @@ with DAG(
     params=window_params(r"^\d{4}-\d{2}-\d{2}(T\d{2}(:00)?Z?)?$", "2026-03-11T10"),
     **common(settings, __doc__ or "", ["hourly"]),
 ) as dag:
-    delivered = TimeDeltaSensor(
+    # Of the window's end, whoever started the run: one over hours long past waits for nothing.
+    delivery = DateTimeSensorAsync(
         task_id="wait_for_delivery",
-        delta=timedelta(minutes=settings.delivery_minutes),
-        deferrable=True,
+        target_time=f"{{{{ {END} | delivered }}}}",
+        end_from_trigger=True,
         pool=WAITING,
         execution_timeout=timedelta(hours=3),
     )
-    delivered >> job(settings, "run hourly", timedelta(hours=2), told=HOURS)
+    delivery >> job(settings, "run hourly", timedelta(hours=2), told=HOURS)

@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, task
 from leasehold_airflow.settings import load
-from leasehold_airflow.tasks import DAYS, HOURS, WAITING, common, hours_lacking, job, window_params
+from leasehold_airflow.tasks import DAYS, HOURS, WAITING, common, hours_lacking, job, moment, window_params
 
 settings = load()
 _PATIENCE = timedelta(hours=settings.patience_hours)
@@ -37,13 +37,13 @@ def wait_for_hours(**context: Any) -> bool:
     """Until the hourly runs of the day are done. A back-fill, and who triggers a run, waits for nothing."""
     if context["dag_run"].run_type != "scheduled":
         return True
-    start, end = context["data_interval_start"], context["data_interval_end"]
+    start, end = moment(context["data_interval_start"]), moment(context["data_interval_end"])
     events = context["inlet_events"][HOURS].after(start.isoformat())
     lacking = hours_lacking(start, end, [event.extra for event in events if "end" in event.extra])
     if not lacking:
         return True
     print(f"not run yet: {len(lacking)} hours, the first {lacking[0]:%Y-%m-%d %H:%M}Z")
-    return datetime.now(UTC) - context["dag_run"].start_date > _PATIENCE
+    return datetime.now(UTC) - moment(context["dag_run"].start_date) > _PATIENCE
 
 
 with DAG(

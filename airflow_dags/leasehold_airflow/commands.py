@@ -31,14 +31,13 @@ def how(settings: Settings, command: str) -> str:
 
 
 def words(settings: Settings, command: str, start: str = "", end: str = "") -> list[str]:
-    """The words behind `leasehold`. Every option is one word with its value, so that none is empty."""
+    """The words behind `leasehold`."""
     found = command.split()
     found += [f"--start={start}", f"--end={end}"] if start else []
     found += [f"--{name}={value}" for name in _TAKES[command] if (value := getattr(settings, name))]
     if command != "collect":
         found.append("--log-format=json")
-        # An empty master: whatever spark-submit says.
-        found += ["--engine=spark", "--master="] if how(settings, command) != "local" else []
+        found += ["--engine=spark"] if how(settings, command) != "local" else []
     return found
 
 

@@ -24,20 +24,24 @@ TAGS = frozenset({"leasehold", "security"})
 _HOUR = timedelta(hours=1)
 _LOOK_SECONDS = 60
 _MESSAGE = (
-    "{{ dag.dag_id }}.{{ ti.task_id }} failed for good, run {{ run_id }}: {{ exception or '' }}. "
+    "{{ dag.dag_id }}.{{ ti.task_id }} failed for good, run {{ run_id }}: {{ exception | default('no word') }}. "
     "What to do: the Docs of the DAG in Airflow, and the log {{ ti.log_url }}"
 )
 
 
 def common(settings: Settings, doc: str, tags: Iterable[str]) -> dict[str, Any]:
     """What every DAG is made with; `doc` is its module's docstring: notes for the person on duty."""
+    delivery = timedelta(minutes=settings.delivery_minutes)
     return {
         "doc_md": doc,
         "start_date": settings.first,
         "end_date": settings.until - timedelta(seconds=1) if settings.until else None,
         "max_active_runs": 1,
         "tags": sorted({*TAGS, *tags}),
-        "user_defined_filters": {"quoted": shlex.quote},
+        "user_defined_filters": {
+            "quoted": shlex.quote,
+            "delivered": lambda end: (moment(end) + delivery).isoformat(),
+        },
         "default_args": {
             "owner": settings.owner,
             "retries": settings.retries,
@@ -106,7 +110,7 @@ def window_of(context: Mapping[str, Any]) -> tuple[datetime, datetime]:
     """What was asked for, else the interval of the schedule: what `commands.START` and `END` say in Jinja."""
     params = context["params"]
     start, end = params["start"] or context["data_interval_start"], params["end"] or context["data_interval_end"]
-    return _moment(start), _moment(end)
+    return moment(start), moment(end)
 
 
 def hours_lacking(start: datetime, end: datetime, told: Iterable[Mapping[str, str]]) -> list[datetime]:
@@ -114,8 +118,9 @@ def hours_lacking(start: datetime, end: datetime, told: Iterable[Mapping[str, st
 
     Of three hours from midnight, told `[{"start": "2026-03-11T00Z", "end": "2026-03-11T02Z"}]`, that from two.
     """
+    start, end = moment(start), moment(end)
     wanted = [start + number * _HOUR for number in range(int((end - start) / _HOUR))]
-    windows = [(_moment(one["start"]), _moment(one["end"])) for one in told]
+    windows = [(moment(one["start"]), moment(one["end"])) for one in told]
     return [hour for hour in wanted if not any(first <= hour < last for first, last in windows)]
 
 
@@ -143,6 +148,7 @@ def log_failure(context: Mapping[str, Any]) -> None:
     )
 
 
-def _moment(value: str | datetime) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+def moment(value: str | datetime) -> datetime:
+    """As a plain datetime in UTC: Airflow's own are Pendulum's, which cannot be reckoned with like others."""
+    plain = datetime.fromisoformat(value if isinstance(value, str) else value.isoformat())
+    return plain.replace(tzinfo=UTC) if plain.tzinfo is None else plain.astimezone(UTC)

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import botocore.session
+import pendulum
 import pytest
 from airflow.sdk import CronDataIntervalTimetable
 from airflow.serialization.serialized_objects import DagSerialization
@@ -22,7 +23,7 @@ from ways import DAG_FILES, DAG_FOLDER, FIRST, PLACES, REPOSITORY, WAYS, use
 
 Loader = Callable[[], dict[str, ModuleType]]
 NAMES = {"leasehold_collect", "leasehold_hourly", "leasehold_nightly", "leasehold_maintain"}
-HOUR = {"start": datetime(2026, 3, 11, 10, tzinfo=UTC), "end": datetime(2026, 3, 11, 11, tzinfo=UTC)}
+HOUR = {"start": pendulum.datetime(2026, 3, 11, 10), "end": pendulum.datetime(2026, 3, 11, 11)}
 COMMANDS = {
     "leasehold_collect": "collect",
     "leasehold_hourly": "run hourly",
@@ -130,8 +131,11 @@ def test_an_hour_waits_for_what_aws_delivers_late(way: str, load_dags: Loader) -
     del way
     dag = load_dags()["leasehold_hourly"].dag
     wait = dag.get_task("wait_for_delivery")
-    assert (wait.delta, wait.deferrable) == (timedelta(minutes=45), True)
     assert dag.get_task("run").upstream_task_ids == {"wait_for_delivery"}
+    awaited = {None: "2026-03-11T11:45", "2026-02-01": "2026-02-01T00:45", "2026-02-01T04Z": "2026-02-01T04:45"}
+    for asked, until in awaited.items():
+        context = {"params": {"end": asked}, "data_interval_end": HOUR["end"]}
+        assert dag.get_template_env().from_string(wait.target_time).render(context) == f"{until}:00+00:00"
 
 
 def rendered(module: ModuleType, **params: str) -> Any:
@@ -172,7 +176,7 @@ def test_each_way_starts_the_command_over_the_interval(way: str, load_dags: Load
         expected = {"--config": "/etc/leasehold.yaml"}
         if name != "leasehold_collect":
             expected |= {"--lake": "s3://example-lake/lake", "--log-format": "json"}
-            expected |= {} if way == "local" else {"--engine": "spark", "--master": ""}
+            expected |= {} if way == "local" else {"--engine": "spark"}
         if name != "leasehold_maintain":
             expected["--raw"] = "s3://example-raw"
         if command[0] == "run":
@@ -225,8 +229,22 @@ def test_collect_can_stay_on_the_worker(load_dags: Loader, tmp_path: Path, monke
     assert rendered(modules["leasehold_hourly"]).task_type == "EmrServerlessStartJobOperator"
 
 
-def test_failures_are_said_on_a_topic_too(load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("exception", [None, ValueError("exit code 1")])
+def test_failures_are_said_on_a_topic_too(
+    load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exception: Exception | None
+) -> None:
+    """Also when the worker was lost, and there is no exception."""
     use(FIRST + WAYS["emr-serverless"], tmp_path, monkeypatch)
-    calls = load_dags()["leasehold_hourly"].dag.get_task("run").on_failure_callback
-    assert [getattr(call, "__name__", type(call).__name__) for call in calls] == ["log_failure", "SnsNotifier"]
-    assert calls[1].target_arn == "arn:aws:sns:eu-west-1:123456789012:failures"
+    dag = load_dags()["leasehold_hourly"].dag
+    log, topic = dag.get_task("run").on_failure_callback
+    assert log.__name__ == "log_failure"
+    assert (topic.target_arn, topic.region_name) == ("arn:aws:sns:eu-west-1:123456789012:failures", "eu-west-1")
+    told: list[str] = []
+    monkeypatch.setattr(type(topic), "notify", lambda self, _: told.extend((self.subject, self.message)))
+    context = {"dag": dag, "run_id": "scheduled__1", "ti": SimpleNamespace(task_id="run", log_url="http://192.0.2.1/x")}
+    topic({**context, **({"exception": exception} if exception else {})})
+    assert told == [
+        "Leasehold: leasehold_hourly failed",
+        f"leasehold_hourly.run failed for good, run scheduled__1: {exception or 'no word'}. What to do: the Docs of "
+        "the DAG in Airflow, and the log http://192.0.2.1/x",
+    ]

@@ -140,6 +140,9 @@ def airflow(folder: Path) -> Iterator[Airflow]:
             yield started
         finally:
             end(process)
+            # Shown if the test failed.
+            lines = (folder / "airflow.log").read_text().splitlines()
+            print("\n".join(line[:400] for line in lines if "http.access" not in line)[-20_000:])
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

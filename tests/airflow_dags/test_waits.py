@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pendulum
 import pytest
 from leasehold_airflow.tasks import HOURS, hours_lacking, tell, window_of
 
@@ -15,6 +16,11 @@ DAY = datetime(2026, 3, 11, tzinfo=UTC)
 
 def hour(number: int) -> datetime:
     return DAY + timedelta(hours=number)
+
+
+def airflows(number: int) -> pendulum.DateTime:
+    """The same, as Airflow gives it to a task."""
+    return pendulum.instance(hour(number))
 
 
 def span(first: int, end: int) -> dict[str, str]:
@@ -62,9 +68,9 @@ def test_a_night_waits_for_its_hours_but_not_for_ever(
     events = SimpleNamespace(after=lambda at: asked.append(at) or [SimpleNamespace(extra=extra) for extra in told])
     wait = load_dags()["leasehold_nightly"].dag.get_task("wait_for_hours")
     found = wait.python_callable(
-        dag_run=SimpleNamespace(run_type=run_type, start_date=datetime.now(UTC) - waited),
-        data_interval_start=hour(0),
-        data_interval_end=hour(24),
+        dag_run=SimpleNamespace(run_type=run_type, start_date=pendulum.now("UTC") - waited),
+        data_interval_start=airflows(0),
+        data_interval_end=airflows(24),
         inlet_events={HOURS: events},
     )
     assert bool(found) is goes_on
@@ -73,7 +79,7 @@ def test_a_night_waits_for_its_hours_but_not_for_ever(
 
 
 def test_the_window_is_what_was_asked_for_or_the_interval() -> None:
-    interval = {"data_interval_start": hour(0), "data_interval_end": hour(1)}
+    interval = {"data_interval_start": airflows(0), "data_interval_end": airflows(1)}
     assert window_of({"params": {"start": None, "end": None}, **interval}) == (hour(0), hour(1))
     asked = {"start": "2026-03-10", "end": "2026-03-12T05"}
     assert window_of({"params": asked, **interval}) == (DAY - timedelta(days=1), DAY + timedelta(days=1, hours=5))
@@ -83,8 +89,8 @@ def test_the_event_says_which_window_was_run() -> None:
     event = SimpleNamespace(extra={})
     context = {
         "params": {"start": None, "end": None},
-        "data_interval_start": hour(0),
-        "data_interval_end": hour(1),
+        "data_interval_start": airflows(0),
+        "data_interval_end": airflows(1),
         "outlet_events": {HOURS: event},
     }
     tell(HOURS)(context, None)
