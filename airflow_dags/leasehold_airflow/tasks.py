@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
-from airflow.providers.amazon.aws.operators.emr import EmrServerlessStartJobOperator
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Asset, BaseOperator, Param
 from leasehold_airflow import commands
@@ -77,6 +75,9 @@ def job(
         **more,
     }
     if commands.how(settings, command) == "emr-serverless":
+        # Here, because AWS's packages need be there only where they are used, and take a second to import.
+        from airflow.providers.amazon.aws.operators.emr import EmrServerlessStartJobOperator
+
         return EmrServerlessStartJobOperator(
             application_id=settings.application_id,
             execution_role_arn=settings.execution_role_arn,
@@ -128,6 +129,8 @@ def failure_calls(settings: Settings) -> Sequence[Any]:
     """What is called when a task failed for good: after its last retry."""
     if not settings.sns_topic:
         return [log_failure]
+    from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
+
     region = settings.region or None
     subject = "Leasehold: {{ dag.dag_id }} failed"
     return [

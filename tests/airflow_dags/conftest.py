@@ -16,7 +16,8 @@ from types import ModuleType
 import pytest
 from ways import DAG_FILES, FIRST, PLACES, WAYS, use
 
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="leasehold-airflow-home-")
+_HOME = tempfile.TemporaryDirectory(prefix="leasehold-airflow-home-")
+os.environ["AIRFLOW_HOME"] = _HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 

@@ -12,13 +12,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
-import botocore.session
+import boto3
 import pendulum
 import pytest
+from airflow.providers.amazon.aws.hooks.emr import EmrServerlessHook
 from airflow.sdk import CronDataIntervalTimetable
+from airflow.sdk.exceptions import TaskDeferred
 from airflow.serialization.serialized_objects import DagSerialization
-from botocore.validate import ParamValidator
+from botocore.stub import Stubber
 from ways import DAG_FILES, DAG_FOLDER, FIRST, PLACES, REPOSITORY, WAYS, use
 
 Loader = Callable[[], dict[str, ModuleType]]
@@ -195,31 +198,32 @@ def test_a_person_may_ask_for_another_window_and_for_nothing_else(way: str, load
         assert not re.search(pattern, "2026-02-01\n;id")
 
 
-def test_emr_serverless_would_accept_the_calls(
+def test_emr_serverless_is_called_as_aws_describes_it(
     load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By AWS's own description of the call, as botocore has it: names, types, lengths."""
+    """The operator's own call, checked by botocore: names, types, lengths. Then it waits without holding a worker."""
     use(FIRST + PLACES + WAYS["emr-serverless"], tmp_path, monkeypatch)
-    service = botocore.session.get_session().get_service_model("emr-serverless")
-    shape = service.operation_model("StartJobRun").input_shape
+    client = boto3.client("emr-serverless", "eu-west-1", aws_access_key_id="-", aws_secret_access_key="-")
+    monkeypatch.setattr(EmrServerlessHook, "conn", client)
+    at, arn = datetime.now(UTC), "arn:aws:emr-serverless:eu-west-1:123456789012:/applications/00example00000000"
+    application = {"applicationId": "00example00000000", "arn": arn, "releaseLabel": "emr-spark-8.1.0", "type": "Spark"}
+    application |= {"state": "STARTED", "createdAt": at, "updatedAt": at}
+    started = {"applicationId": "00example00000000", "jobRunId": "00run", "arn": f"{arn}/jobruns/00run"}
+    started["ResponseMetadata"] = {"HTTPStatusCode": 200}
     for name, module in load_dags().items():
         task = rendered(module)
-        call = {
-            "clientToken": task.client_request_token,
-            "applicationId": task.application_id,
-            "executionRoleArn": task.execution_role_arn,
-            "jobDriver": task.job_driver,
-            "configurationOverrides": task.configuration_overrides,
-            "name": task.name,
-            **task.config,
-        }
-        report = ParamValidator().validate(call, shape)
-        assert not report.has_errors(), f"{name}: {report.generate_report()}"
+        with Stubber(client) as stub:
+            stub.add_response("get_application", {"application": application})
+            stub.add_response("start_job_run", started)
+            with pytest.raises(TaskDeferred) as deferred:
+                task.execute({"ti": MagicMock()})
+            stub.assert_no_pending_responses()
         assert all(task.job_driver["sparkSubmit"]["entryPointArguments"]), "AWS takes no empty argument"
-        assert task.deferrable
-        # AWS ends the job when Airflow stops to wait for it.
+        # AWS ends the job when Airflow ceases to wait for it.
         waited = task.waiter_delay * task.waiter_max_attempts
-        assert waited == task.config["executionTimeoutMinutes"] * 60 == task.execution_timeout.total_seconds()
+        assert waited == task.config["executionTimeoutMinutes"] * 60 == task.execution_timeout.total_seconds(), name
+        assert deferred.value.timeout == task.execution_timeout
+        assert deferred.value.trigger.cancel_on_kill
 
 
 def test_collect_can_stay_on_the_worker(load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Airflow itself, with a scheduler, runs the DAGs with the project's jobs; the lake is that of a direct run.
 
-One simulated day: its first two hours by schedule, the other 22 as a person asks for them, and the night. The first
-hour finds somebody else writing, the second is killed half-way; Airflow tries both again.
+One simulated day: its first two hours by schedule, the other 22 as a person asks for them, the night, and the night
+again as a back-fill. The first hour finds somebody else writing, the second is killed half-way: Airflow tries again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ways import DAG_FOLDER, REPOSITORY
 pytestmark = pytest.mark.slow
 PROJECT = [str(REPOSITORY / ".venv/bin/python"), str(Path(__file__).with_name("with_the_project.py"))]
 HOUR, NIGHT, CARE = "leasehold_hourly", "leasehold_nightly", "leasehold_maintain"
-_PATIENCE = 420
+_PATIENCE = 900
 
 
 def project(*arguments: object) -> None:
@@ -44,7 +44,7 @@ class Airflow:
     url: str
     home: Path
     metrics: set[str] = field(default_factory=set)
-    token: str = ""
+    token: str = field(default="", repr=False)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -52,7 +52,7 @@ class Airflow:
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         request = urllib.request.Request(f"{self.url}/{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)
 
     def log_in(self) -> bool:
@@ -75,10 +75,15 @@ class Airflow:
 
 
 def until(what: str, done: Callable[[], object], seconds: float = _PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, f"{what}: not within {seconds:.0f} s"
-        time.sleep(1)
+    end, so_far = time.monotonic() + seconds, ""
+    while True:
+        try:
+            if done():
+                return
+        except OSError as error:  # on a busy machine Airflow's API may take longer than one is ready to wait
+            so_far = str(error)
+        assert time.monotonic() < end, f"{what}: not within {seconds:.0f} s {so_far}"
+        time.sleep(2)
 
 
 def free_port() -> int:
@@ -99,9 +104,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "until": "2026-02-01T02:00Z",
         "config": str(made / "leasehold.yaml"),
         "command": [*PROJECT, "job", str(made)],
-        "retries": 2,
+        "retries": 1,
         "retry_seconds": 2,
-        "check_seconds": 3,
+        "check_seconds": 20,
     }
     (made / "airflow.yaml").write_text(json.dumps(settings))
     return made
@@ -120,7 +125,8 @@ def airflow(folder: Path) -> Iterator[Airflow]:
                     started.metrics.add(heard.decode().split(":")[0])
 
         threading.Thread(target=listen, daemon=True).start()
-        statsd = {
+        more = {
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
             "AIRFLOW__METRICS__STATSD_PORT": str(ear.getsockname()[1]),
@@ -131,7 +137,7 @@ def airflow(folder: Path) -> Iterator[Airflow]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **statsd},
+            env={**os.environ, **more},
         )
         try:
             until("Airflow's API", lambda: started.log_in() or process.poll() is not None)
@@ -167,6 +173,9 @@ def test_airflow_makes_the_lake_of_a_direct_run(airflow: Airflow, folder: Path, 
     airflow.call("POST", f"api/v2/dags/{HOUR}/dagRuns", {"dag_run_id": "asked", "logical_date": None, "conf": asked})
     airflow.call("POST", f"api/v2/dags/{CARE}/dagRuns", {"dag_run_id": "asked", "logical_date": None})
 
+    def nights() -> list[dict[str, Any]]:
+        return list(airflow.tries(NIGHT, "run").values())
+
     def states(dag: str, task: str) -> list[str]:
         return [one["state"] for one in airflow.tries(dag, task).values()]
 
@@ -179,10 +188,10 @@ def test_airflow_makes_the_lake_of_a_direct_run(airflow: Airflow, folder: Path, 
     assert {name: one["try_number"] for name, one in runs.items()} == {first: 2, second: 2, "asked": 1}
     # Why the first tries failed.
     assert "is being written by somebody else's command" in airflow.log(runs[first], 1)
-    assert "exit code 75" in airflow.log(runs[first], 1)
-    assert "exit code 137" in airflow.log(runs[second], 1)
+    assert "return code 75" in airflow.log(runs[first], 1)
+    assert "return code 137" in airflow.log(runs[second], 1)
     # The night came when all hours had been run, and not before.
-    (night,) = airflow.tries(NIGHT, "run").values()
+    (night,) = nights()
     assert moment(night["start_date"]) > max(moment(one["end_date"]) for one in runs.values())
     (wait,) = airflow.tries(NIGHT, "wait_for_hours").values()
     assert "not run yet: 24 hours" in airflow.log(wait, 1)
@@ -191,12 +200,19 @@ def test_airflow_makes_the_lake_of_a_direct_run(airflow: Airflow, folder: Path, 
     assert all(end < start for (_, end), (start, _) in itertools.pairwise(writers))
     # What failed for good was tried again first, and said.
     (care,) = airflow.tries(CARE, "maintain").values()
-    assert care["try_number"] == 3
-    assert "failed for good" in airflow.log(care, 3)
+    assert care["try_number"] == 2
+    assert "failed for good" in airflow.log(care, 2)
     assert "failed for good" not in airflow.log(care, 1)
     # Metrics by Airflow's own means, as docs/airflow.md names them.
     for metric in ("ti.finish.leasehold_nightly.run.success", "dagrun.duration.success.leasehold_hourly"):
         assert f"airflow.{metric}" in airflow.metrics, sorted(name for name in airflow.metrics if "leasehold" in name)
+
+    # The same night once more, as a back-fill, which waits for no hours and changes nothing.
+    day = "2026-02-01T00:00:00Z"
+    again = {"dag_id": NIGHT, "from_date": day, "to_date": day, "reprocess_behavior": "completed", "max_active_runs": 1}
+    airflow.call("POST", "api/v2/backfills", again)
+    second_try = [("success", 2)]
+    until("a back-fill", lambda: [(one["state"], one["try_number"]) for one in nights()] == second_try)
 
     direct = tmp_path / "direct"
     words = ["run", "nightly", f"--config={folder}/leasehold.yaml", f"--lake={direct}"]
