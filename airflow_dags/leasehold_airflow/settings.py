@@ -53,7 +53,7 @@ class Settings:
     check_seconds: int = 300
     """how often it looks"""
     retries: int = 5
-    """of each job; with the waits between them more than an hour"""
+    """of each job; with the waits between them about an hour"""
     retry_seconds: int = 120
     """the wait before the first retry; each next one is twice as long, up to half an hour"""
     owner: str = "leasehold"
