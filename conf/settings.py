@@ -113,6 +113,14 @@ class Settings:
     """accounts that `leasehold collect` polls; none: the caller's own"""
     regions: tuple[str, ...] = field(default_factory=tuple)
     """regions of accounts that list none; none: AWS_REGION, else that of the AWS profile"""
+    responders: tuple[Account, ...] = field(default_factory=tuple)
+    """accounts that `leasehold respond` acts in, each with the role for it (conf/iam/respond-role.yaml)"""
+    protected_networks: tuple[str, ...] = field(default_factory=tuple)
+    """networks that `leasehold respond` never blocks, beside the account's own"""
+    network_acl_rules: int = 20
+    """AWS's quota of rules in a network ACL, by direction and IP version; raise it where AWS has raised it"""
+    security_group_rules: int = 60
+    """likewise in a security group"""
     collect_threads: int = 8
     """so many accounts and regions are polled at once"""
     collect_attempts: int = 8
@@ -138,8 +146,8 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise SettingsError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
-    lists = ("networks", "accounts", "regions", "threat_lists")
-    networks, accounts, regions, threat_lists = (_list(path, values, name) for name in lists)
+    lists = ("networks", "accounts", "regions", "threat_lists", "responders", "protected_networks")
+    networks, accounts, regions, threat_lists, responders, kept = (_list(path, values, name) for name in lists)
     tuned = values.pop("detections", None) or {}
     if not isinstance(tuned, dict):
         raise SettingsError(f"{path}: detections must be `<detection>: {{…}}` lines, not {tuned!r}")
@@ -158,10 +166,13 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     values["regions"] = tuple(_region(path, entry) for entry in regions)
     values["detections"] = tuple(_tuning(path, str(name), entry) for name, entry in tuned.items())
     values["threat_lists"] = tuple(_threat_list(path, entry) for entry in threat_lists)
-    ids = [account.account_id for account in values["accounts"]]
-    twice = sorted({i for i in ids if ids.count(i) > 1})
-    if twice:
-        raise SettingsError(f"{path}: accounts lists {', '.join(twice)} more than once")
+    values["responders"] = tuple(_account(path, entry) for entry in responders)
+    values["protected_networks"] = tuple(_cidr(path, entry) for entry in kept)
+    for name in ("accounts", "responders"):
+        ids = [account.account_id for account in values[name]]
+        twice = sorted({i for i in ids if ids.count(i) > 1})
+        if twice:
+            raise SettingsError(f"{path}: {name} lists {', '.join(twice)} more than once")
     values.update({name: value for name, value in overrides.items() if value is not None})
     if values.get("quality", "enforce") not in QUALITY_MODES:
         raise SettingsError(f"quality is one of {', '.join(QUALITY_MODES)}, not {values['quality']!r}")
@@ -191,11 +202,14 @@ def _list(path: str | None, values: dict[str, Any], name: str) -> list[Any]:
 def _network(path: str | None, entry: Any) -> Network:
     if not isinstance(entry, dict) or not {"cidr", "name"} <= set(entry) <= {"cidr", "name", "internal"}:
         raise SettingsError(f"{path}: a network needs cidr and name (and may have internal), not {entry!r}")
+    return Network(_cidr(path, entry["cidr"]), str(entry["name"]), bool(entry.get("internal", False)))
+
+
+def _cidr(path: str | None, entry: Any) -> str:
     try:
-        cidr = str(ip_network(entry["cidr"]))
+        return str(ip_network(entry))
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from None
-    return Network(cidr, str(entry["name"]), bool(entry.get("internal", False)))
 
 
 def _tuning(path: str | None, detection: str, entry: Any) -> Tuning:

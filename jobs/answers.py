@@ -16,12 +16,16 @@ from jobs.storage import Lake
 from transforms.behaviours import label
 from transforms.schemas import ALERTS, FUNCTION_BASELINES
 
+_SHORT = 8
+"""Characters of an alert's id that tell it from others."""
 _SHOWN = 20
 """Rows of a baseline on a screen; the table has them all."""
 
 
-def alerts(lake: Lake, console: Console, status: str | None, function: str | None, json: bool) -> None:
-    """The alerts, the latest first."""
+def alerts(
+    lake: Lake, console: Console, status: str | None, function: str | None, json: bool, options: str = ""
+) -> None:
+    """The alerts, the latest first. `options` are those of this command that the next one needs, too."""
     frame = lake.read(ALERTS)
     if status:
         frame = frame.where(F.col("status") == F.lit(status))
@@ -31,11 +35,11 @@ def alerts(lake: Lake, console: Console, status: str | None, function: str | Non
     if json:
         print(as_json(rows))
     else:
-        console.print(alert_table(rows))
+        console.print(alert_table(rows, options))
 
 
-def alert_table(rows: list[Row]) -> Table:
-    """The alerts as a table for the eye: narrow facts on the left, the sentence on the right."""
+def alert_table(rows: list[Row], options: str = "") -> Table:
+    """The alerts as a table for the eye: narrow facts on the left, on the right the sentence, and what to type next."""
     made = Table(
         title=f"Alerts ({len(rows)})", title_justify="left", title_style="bold", pad_edge=False, show_lines=True
     )
@@ -46,11 +50,18 @@ def alert_table(rows: list[Row]) -> Table:
         head = Text(f"{safe(row['alert_id'])}\n", style="bold")
         head.append(f"{safe(row['severity'])}, {safe(row['status'])}\n", style=style)
         head.append(safe(row["opened_at"]), style="not bold")
-        made.add_row(head, Text.assemble((safe(row["title"]), style), "\n", safe(row["summary"])))
+        next_ones = Text("\n".join(next_steps(row, options)), style="dim")
+        made.add_row(head, Text.assemble((safe(row["title"]), style), "\n", safe(row["summary"]), "\n", next_ones))
     return made
 
 
-def explain(lake: Lake, console: Console, prefix: str, again: bool = False) -> bool:
+def next_steps(alert: Row, options: str) -> list[str]:
+    """What to type to understand an alert, and to contain it."""
+    short = safe(alert["alert_id"])[:_SHORT]
+    return [f"leasehold {command} {short}{options}" for command in ("explain", "respond plan")]
+
+
+def explain(lake: Lake, console: Console, prefix: str, again: bool = False, options: str = "") -> bool:
     """One alert with its baseline, its evidence and what to do.
 
     Computed `again`: whether it is the same; returns False if it is not, or if that cannot be told.
@@ -86,17 +97,24 @@ def explain(lake: Lake, console: Console, prefix: str, again: bool = False) -> b
         console.print(_baseline_table(lake, alert))
     for shown in alert_evidence.tables(lake, alert):
         console.print(shown)
+    contain = ["See who would notice, and how to block it for a time:", f"  {next_steps(alert, options)[-1]}"]
     if detection is None:
+        _printed(console, "To contain it", contain)
         return True
     for title, lines in (
         ("What to do", [f"{n}. {step}" for n, step in enumerate(detection.runbook, 1)]),
+        ("To contain it", contain),
         ("How it can be a false alarm", [f"- {line}" for line in detection.false_positives]),
         ("What it cannot see", [f"- {line}" for line in detection.blind_spots]),
     ):
-        console.print(Text(f"\n{title}", style="bold"))
-        for line in lines:
-            console.print(Text(line))
+        _printed(console, title, lines)
     return True
+
+
+def _printed(console: Console, title: str, lines: list[str]) -> None:
+    console.print(Text(f"\n{title}", style="bold"))
+    for line in lines:
+        console.print(Text(line), soft_wrap=line.startswith("  "))
 
 
 def find_alert(lake: Lake, prefix: str) -> Row:

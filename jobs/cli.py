@@ -40,9 +40,11 @@ from jobs.options import (
     Master,
     RawFolder,
     opened,
+    options_said,
     settings_of,
 )
 from jobs.pipeline import check_schedule
+from jobs.respond import commands as respond_commands
 from jobs.runner import run_all, running
 from jobs.show import safe
 from jobs.window import Window, parse_time
@@ -186,7 +188,7 @@ def alerts(
     if status not in (None, *STATUSES):
         raise LeaseholdError(f"--status is one of {', '.join(STATUSES)}, not {status!r}")
     with opened(settings_of(config, lake)) as there:
-        answers.alerts(there, Console(), status, function, json)
+        answers.alerts(there, Console(), status, function, json, options_said(config, lake))
 
 
 @app.command()
@@ -327,13 +329,14 @@ def explain(
 ) -> None:
     """Everything about one alert: what was expected, what was seen, the evidence, what to do."""
     with opened(settings_of(config, lake)) as there:
-        same = answers.explain(there, Console(), alert, recompute)
+        same = answers.explain(there, Console(), alert, recompute, options_said(config, lake))
     if not same:
         raise typer.Exit(1)
 
 
 app.command()(sql_commands.sql)
 app.add_typer(catalog_commands.app, name="catalog")
+app.add_typer(respond_commands.app, name="respond")
 app.command()(decision_commands.verdict)
 app.command()(decision_commands.snooze)
 app.command()(decision_commands.suppress)

@@ -65,7 +65,7 @@ def run(out: Path, days: int, seed: int, engine: str, master: str | None, consol
         run_all(lake, settings, window, shown)
         rows = lake.read(ALERTS).orderBy("opened_at", "alert_id").toArrow().to_pylist()
         certainty = _certainty(lake)
-    console.print(alert_table(rows))
+    console.print(alert_table(rows, f" --config {settings_file}"))
     console.print(Text(certainty))
     _next_steps(console, settings_file, rows)
 
@@ -125,6 +125,7 @@ def _next_steps(console: Console, settings_file: Path, rows: list[Row]) -> None:
     if rows:
         internal = next((row for row in rows if row["peer_internal"]), rows[0])
         steps.append(f"{command} explain {internal['alert_id'][:8]} {config}")
+        steps.append(f"{command} respond plan {internal['alert_id'][:8]} {config}")
         at = moment(internal["opened_at"]).replace(" ", "T")
         steps.append(f"{command} leases --ip {internal['local_addr']} --at {at} {config}")
     steps.append(f"{command} coverage {config}")

@@ -33,6 +33,7 @@ from transforms.schemas import (
     QUALITY_GATES,
     REJECTED_RECORDS,
     REOPENED_HOURS,
+    RESPONSE_ACTIONS,
     RETENTION,
 )
 from transforms.schemas.table import Table
@@ -100,6 +101,8 @@ def _maintain(lake: Lake, settings: Settings, now: datetime, progress: Progress)
     unchecked = {row["table_name"] for row in gates if _unchecked(lake, row)}
     for number, table in enumerate(ALL):
         progress(number, len(ALL))
+        if table is RESPONSE_ACTIONS:  # written under a lock of its own, and small
+            continue
         _care(lake, table, settings.keep_versions_days, table.name not in unchecked, done)
     done.waiting = sorted(unchecked)
     _settle(lake, gates, unchecked)

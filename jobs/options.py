@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
@@ -56,6 +57,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 def settings_of(config: Path | None, lake: str | None) -> Settings:
     """The settings of a command that only needs a lake."""
     return load(str(config) if config else None, lake=lake)
+
+
+def options_said(config: Path | None, lake: str | None) -> str:
+    """The options of this command that the next one needs, too, as they are typed: ` --config demo/leasehold.yaml`."""
+    given = (("--config", config and str(config)), ("--lake", lake))
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in given if value)
 
 
 @contextmanager

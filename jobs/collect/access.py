@@ -68,7 +68,7 @@ def own_account(clients: Clients, region: str) -> Access:
     return Access(clients.client("sts", region).get_caller_identity()["Account"])
 
 
-def enter(clients: Clients, account: Account, region: str) -> Access:
+def enter(clients: Clients, account: Account, region: str, session_name: str = _SESSION_NAME) -> Access:
     """The keys to an account: its role's, for an hour, or the caller's own.
 
     Raises what boto3 raises, and WrongAccountError for the caller's own credentials if they are of another account.
@@ -76,11 +76,11 @@ def enter(clients: Clients, account: Account, region: str) -> Access:
     if not account.role_arn:
         own = own_account(clients, region)
         if own.account_id != account.account_id:
-            raise WrongAccountError(f"without a role only {own.account_id}, the caller's own account, can be polled")
+            raise WrongAccountError(f"without a role only {own.account_id}, the caller's own account, can be entered")
         return own
     external = {"ExternalId": account.external_id} if account.external_id else {}
     answer = clients.client("sts", region).assume_role(
-        RoleArn=account.role_arn, RoleSessionName=_SESSION_NAME, **external
+        RoleArn=account.role_arn, RoleSessionName=session_name, **external
     )
     given = answer["Credentials"]
     return Access(

@@ -12,7 +12,15 @@ from transforms.schemas.bookkeeping import (
     RUNS,
 )
 from transforms.schemas.evidence import INVOCATION_EVIDENCE
-from transforms.schemas.findings import ALERTS, DECISIONS, FUNCTION_BASELINES, NOVELTIES, OBSERVATIONS, THREATS
+from transforms.schemas.findings import (
+    ALERTS,
+    DECISIONS,
+    FUNCTION_BASELINES,
+    NOVELTIES,
+    OBSERVATIONS,
+    RESPONSE_ACTIONS,
+    THREATS,
+)
 from transforms.schemas.flows import COVERAGE, FUNCTION_ACTIVITY_HOURLY, FUNCTION_FLOWS
 from transforms.schemas.leases import FUNCTION_CONFIGS, INTERFACES, IP_LEASES
 from transforms.schemas.sightings import FUNCTION_SIGHTINGS, INTERFACE_SIGHTINGS, LEASE_EVENTS, POLLS
@@ -59,6 +67,7 @@ __all__ = [
     "QUALITY_RESULTS",
     "REJECTED_RECORDS",
     "REOPENED_HOURS",
+    "RESPONSE_ACTIONS",
     "RETENTION",
     "RUNS",
     "THREATS",
@@ -93,6 +102,7 @@ ALL: tuple[Table, ...] = (
     OBSERVATIONS,
     DECISIONS,
     ALERTS,
+    RESPONSE_ACTIONS,
     JUDGEMENTS,
     REOPENED_HOURS,
     RETENTION,

@@ -196,3 +196,36 @@ DECISIONS = Table(
         ("lifts", "string", "of a lift: the suppression's decision_id"),
     ),
 )
+
+RESPONSE_ACTIONS = Table(
+    name="response_actions",
+    job="(people)",
+    key=("action_id", "step"),
+    doc="What was planned and done to contain an alert, event by event. Only ever added to: what is about to be called "
+    "is written before the first call, what came of it after the last.",
+    schema=columns(
+        ("action_id", "string", "names the plan: a digest of the alert, the way, the place and the changes"),
+        ("step", "bigint", "events of an action in order, from 1; it stands where its last one but `verified` says"),
+        ("event", "string", "planned, applying, applied, verified, rolling back, rolled back"),
+        ("event_time", "timestamp", "wall clock (UTC)"),
+        ("principal", "string", "who did it: the ARN of the AWS credentials, else the user of this machine"),
+        ("alert_id", "string", "what it is for"),
+        (
+            "way",
+            "string",
+            "network acl, security group, network firewall, reserved concurrency, or role policy",
+        ),
+        ("account_id", "string", "account"),
+        ("region", "string", "region"),
+        ("functions", "string", "whose alert it is, joined by a comma"),
+        ("destination", "string", "the network that is blocked; NULL: none is, the function is"),
+        ("changes", "string", "as JSON: of each change the resource, what was there before, and what is made of it"),
+        ("blast_radius", "string", "as JSON: who would notice, from history"),
+        (
+            "expires_at",
+            "timestamp",
+            "`leasehold respond expire` rolls it back from then on; NULL: never, or not applied",
+        ),
+        ("note", "string", "what came of it, in words"),
+    ),
+)

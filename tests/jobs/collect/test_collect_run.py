@@ -261,7 +261,7 @@ def test_wrong_options(run: Callable[..., tuple[int, str, str]], arguments: list
 def test_credentials_of_another_account_poll_nothing(aws: Aws, tmp_path: Path) -> None:
     polled, [failed] = collect(settings(tmp_path, Account(SECOND)), now=now)
     assert polled == []
-    assert f"only {OWN}, the caller's own account, can be polled" in str(failed)
+    assert f"only {OWN}, the caller's own account, can be entered" in str(failed)
     assert {call.operation for call in aws.calls} == {"GetCallerIdentity"}
 
 

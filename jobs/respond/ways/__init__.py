@@ -1,0 +1,1 @@
+"""The ways to contain, and what is known of each kind of change: how it stands, how it is made and unmade."""

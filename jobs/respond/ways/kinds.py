@@ -1,0 +1,37 @@
+"""The kinds of change, by name: how a resource stands to it, and how it is made and unmade."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from types import ModuleType
+
+from jobs.respond.model import Aws, Case, Change, Seen, State, Way
+from jobs.respond.ways import network_acl
+
+PLANS: dict[str, Callable[[Case, Seen | None], Way]] = {network_acl.NAME: network_acl.plan}
+"""By way, in the order in which they are shown: the least harmful first."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of change. Each function takes the clients, the change and the action's id."""
+
+    look: Callable[[Aws, Change, str], State]
+    do: Callable[[Aws, Change, str], None]
+    undo: Callable[[Aws, Change, str], None]
+
+
+def dated(change: Change, expires: datetime | None) -> Change:
+    """The change with the date at which it ends, where it can bear one."""
+    del expires
+    return change
+
+
+def _of(module: ModuleType) -> Kind:
+    return Kind(module.look, module.do, module.undo)
+
+
+KINDS: dict[str, Kind] = {network_acl.ENTRY: _of(network_acl)}
+"""By the kind's name in `Change.kind`."""

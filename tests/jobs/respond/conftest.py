@@ -1,0 +1,37 @@
+"""Each test has an AWS of its own that can fail, or kill the process, at any call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import botocore.handlers
+import pytest
+from moto import mock_aws
+
+from tests.jobs.respond.account import Account, Perilous, make_account
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Perilous]:
+    """moto with a recorder before it, nothing of the machine's, and nobody waits."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ENDPOINT_URL", "LEASEHOLD_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    made = Perilous()
+    monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", [*made.handlers(), *botocore.handlers.BUILTIN_HANDLERS])
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr("jobs.respond.execute.time", SimpleNamespace(sleep=lambda _: None))
+    with mock_aws():
+        yield made
+
+
+@pytest.fixture
+def account(aws: Perilous) -> Account:
+    """An account with a function in two subnets of a VPC, and a stranger's things beside it."""
+    made = make_account()
+    aws.calls.clear()
+    return made

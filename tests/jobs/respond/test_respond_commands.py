@@ -1,0 +1,201 @@
+"""From an alert in a lake to a block in an account, and back, by the commands."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.cli import main
+from jobs.storage import Lake
+from tests.jobs.respond.account import NOON, Account, Perilous, answers
+from tests.lakes import read
+from tests.rows import ACCOUNT, REGION, Row
+from transforms.schemas import (
+    ALERTS,
+    FLOW_LOGS,
+    FUNCTION_ACTIVITY_HOURLY,
+    FUNCTION_API_CALLS,
+    FUNCTION_BASELINES,
+    FUNCTION_CONFIGS,
+    FUNCTION_FLOWS,
+    FUNCTION_METRICS,
+    FUNCTION_METRICS_HOURLY,
+    INTERFACE_SNAPSHOTS,
+    INTERFACES,
+    RESPONSE_ACTIONS,
+)
+
+pytestmark = pytest.mark.sail_only
+HERE = {"account_id": ACCOUNT, "region": REGION}
+ALERT = "3817659373e098d0"
+HOSTILE = "\x1b[2Jg[red]"
+Run = Callable[..., tuple[int, str]]
+
+
+def flow(conversation: str, when: datetime, **fields: Any) -> Row:
+    row: Row = {
+        **HERE, "conversation_id": conversation, "interface_id": "eni-1", "plausible": "orders",
+        "peer_addr": "198.51.100.66", "peer_port": 443, "protocol": 6, "peer_kind": "address",
+        "peer_name": "198.51.100.66", "bytes_out": 900, "bytes_in": 90, "rejected": False, "window_start": when,
+        "start_time": when, "end_time": when, "date": when.date(), "probability": 1.0, "attribution": "unique",
+    }  # fmt: skip
+    return row | fields
+
+
+@pytest.fixture
+def lake(spark: SparkSession, account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """An alert about `orders`, which is in the account's two subnets; somebody hostile talks to the same address."""
+    made = Lake(spark, str(tmp_path / "lake"))
+    day = {"date": NOON.date()}
+    alert = {
+        **HERE, "alert_id": ALERT, "detection_id": "new_external_connection", "functions": "orders", "status": "open",
+        "peer_kind": "address", "peer_name": "198.51.100.66", "peer_addr": "198.51.100.66", "opened_at": NOON,
+        "updated_at": NOON,
+    }  # fmt: skip
+    config = {
+        **HERE, **day, "function_name": "orders", "version": "$LATEST", "vpc_id": account.vpc,
+        "subnet_ids": ", ".join(account.subnets), "security_group_ids": account.group, "valid_from": NOON,
+        "role": "arn:aws:iam::123456789012:role/service/worker",
+    }  # fmt: skip
+    interface = {
+        **HERE, **day, "interface_id": "eni-1", "vpc_id": account.vpc, "subnet_id": account.subnets[0],
+        "address": "10.7.1.4", "owner_kind": "lambda", "owner_name": "orders", "valid_from": NOON,
+        "security_group_ids": account.group,
+    }  # fmt: skip
+    rows: dict[Any, list[Row]] = {
+        ALERTS: [alert],
+        FUNCTION_CONFIGS: [config],
+        INTERFACES: [interface],
+        FUNCTION_FLOWS: [flow("c1", NOON), flow("c2", NOON, plausible=HOSTILE)],
+        FUNCTION_ACTIVITY_HOURLY: [{**HERE, **day, "function_name": "orders", "behaviour": "peer", "thing": "x"}],
+        FLOW_LOGS: [], FUNCTION_BASELINES: [], FUNCTION_METRICS_HOURLY: [], INTERFACE_SNAPSHOTS: [],
+        FUNCTION_METRICS: [], FUNCTION_API_CALLS: [],
+    }  # fmt: skip
+    made.create(rows)
+    for table, some in rows.items():
+        if some:
+            made.append(table, made.frame(table, some))
+
+    @contextmanager
+    def opened(*_: object) -> Iterator[Lake]:
+        yield made
+
+    monkeypatch.setattr("jobs.respond.acts.opened", opened)
+    return made
+
+
+@pytest.fixture
+def run(lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`leasehold respond …` on that lake: what it ends with, and what it says."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["leasehold", "respond", *words, "--lake", lake.root])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        if isinstance(code, str):
+            return 1, said.out + said.err + code
+        return code or 0, said.out + said.err
+
+    return command
+
+
+def seen_since(lake: Lake, *flows: Row) -> None:
+    """Flow logs of half an hour after now."""
+    until = datetime.now(UTC) + timedelta(minutes=30)
+    record = {**HERE, "interface_id": "eni-1", "start_time": until, "end_time": until, "date": until.date()}
+    lake.append(FLOW_LOGS, lake.frame(FLOW_LOGS, [record]))
+    if flows:
+        lake.append(FUNCTION_FLOWS, lake.frame(FUNCTION_FLOWS, list(flows)))
+
+
+def test_from_alert_to_block_and_back(run: Run, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = answers()
+    code, said = run("plan", ALERT[:4], "--json")
+    assert code == 0, said
+    plan = json.loads(said)
+    assert plan["account_asked"] and plan["destination"] == "198.51.100.66/32"
+    way = next(one for one in plan["ways"] if one["way"] == "network acl")
+    assert {row["who"] for row in way["blast_radius"]} == {"orders", HOSTILE}
+    code, said = run("plan", ALERT)
+    assert "\x1b[2J" not in said and "g[red]" in said
+    assert f"leasehold respond apply {way['action_id']} --lake {lake.root}" in said
+    assert answers() == before
+    # Without a yes, and with a wrong duration, nothing is done.
+    assert run("apply", way["action_id"], "--ttl", "1 day")[0] == 1
+    for typed in ("no\n", "y\n", ""):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        assert run("apply", way["action_id"])[0] == 1
+    assert "no plan 'zz'" in run("apply", "zz", "--yes")[1]
+    assert answers() == before
+
+    code, said = run("apply", way["action_id"][:6], "--yes", "--ttl", "1d")
+    assert code == 0 and "4 changes are in force" in said, said
+    blocked = answers()
+    assert blocked != before
+    assert "is applied already" in run("apply", way["action_id"], "--yes")[1]
+
+    assert run("verify", way["action_id"])[0] == 75
+    later = datetime.now(UTC) + timedelta(minutes=20)
+    seen_since(lake, flow("c3", later, rejected=True, bytes_in=0))
+    code, said = run("verify", way["action_id"])
+    assert code == 0 and "holds: 1 conversations are REJECT" in said and said.count("in force") == 4, said
+    seen_since(lake, flow("c4", later))
+    code, said = run("verify", way["action_id"], "--offline")
+    assert code == 1 and "does not hold: 1 conversations were accepted" in said and "900 bytes sent" in said
+
+    assert run("expire") == (0, "0 actions rolled back\n")
+    code, said = run("rollback", way["action_id"], "--yes")
+    assert code == 0 and "all is as it was before" in said
+    assert answers() == before
+    assert "there is nothing to roll back" in run("rollback", way["action_id"], "--yes")[1]
+    rows = read(lake.root, RESPONSE_ACTIONS).to_pylist()
+    mine = [row for row in rows if row["action_id"] == way["action_id"]]
+    assert [row["event"] for row in mine] == [
+        "planned", "applying", "applied", "verified", "verified", "verified", "rolling back", "rolled back",
+    ]  # fmt: skip
+    assert mine[0]["principal"].startswith("arn:aws:sts::123456789012:")
+    assert way["action_id"] in run("list")[1]
+    assert json.loads(run("list", "--json")[1])[0]["stands"] == "rolled back"
+
+
+def test_what_is_over_expires(run: Run, lake: Lake, aws: Perilous) -> None:
+    before = answers()
+    run("plan", ALERT)
+    action = read(lake.root, RESPONSE_ACTIONS).to_pylist()[0]["action_id"]
+    run("apply", action, "--yes", "--ttl", "1m")
+    # A minute later; the account is in a bad mood.
+    last = read(lake.root, RESPONSE_ACTIONS).to_pylist()
+    mine = max((row for row in last if row["action_id"] == action), key=lambda row: row["step"])
+    over = {**mine, "step": mine["step"] + 1, "expires_at": datetime.now(UTC) - timedelta(seconds=1)}
+    lake.append(RESPONSE_ACTIONS, lake.frame(RESPONSE_ACTIONS, [over]))
+    refused = {"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}
+    aws.scripts["DeleteNetworkAclEntry"] = lambda _: refused
+    code, said = run("expire")
+    assert code == 1 and "could not be rolled back" in said and f"leasehold respond rollback {action}" in said
+    aws.scripts.clear()
+    assert run("expire")[1].endswith("1 actions rolled back\n")
+    assert answers() == before
+
+
+def test_from_history_alone(run: Run, lake: Lake, aws: Perilous) -> None:
+    """Without credentials the plan says who would notice, and that the account was not asked."""
+    code, said = run("plan", ALERT, "--offline")
+    assert code == 0 and "The account was not asked" in said and "plan again" in said and "orders" in said
+    aws.answer("GetCallerIdentity", {"Error": {"Code": "ExpiredToken", "Message": "too late"}})
+    code, said = run("plan", ALERT)
+    assert code == 0 and "ExpiredToken" in said and "Renew the credentials" in said
+    assert not (Path(lake.root) / RESPONSE_ACTIONS.name).exists()
+    code, said = run("plan", ALERT, "--offline", "--destination", "10.7.1.9")
+    assert "10.7.1.9/32 is protected" in said
