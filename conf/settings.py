@@ -90,7 +90,7 @@ class Settings:
     max_strangers_per_day: float = 0.05
     """nor do functions that are to be expected to meet more new peers than this on a day"""
     close_after_days: int = 7
-    """an alert closes after this many quiet days"""
+    """an alert closes after this many quiet days; of something new it opens again if that comes back (memory_days)"""
     quality: str = "enforce"
     """what a failed critical check does: enforce (later jobs do not run), warn (it is only said); off: no checks"""
     log_format: str = "text"

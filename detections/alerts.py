@@ -1,4 +1,4 @@
-"""From observations to alerts: opened once, updated while it goes on, closed when it stops."""
+"""From observations to alerts: opened once, updated while it goes on, closed when it stops, opened again."""
 
 from __future__ import annotations
 
@@ -21,21 +21,28 @@ _FIRST = (
 
 
 def alerts(
-    observations: DataFrame, seen_until: DataFrame, detections: Sequence[Detection], close_after_days: int
+    observations: DataFrame,
+    seen_until: DataFrame,
+    detections: Sequence[Detection],
+    close_after_days: int,
+    memory_days: int,
 ) -> DataFrame:
     """`alerts` from all `observations`.
 
     `seen_until` is one row with one timestamp `seen_until`: up to there traffic was looked at. Observations of
     one thing whose days are at most `close_after_days` apart are one alert, whose id is a hash of the thing and
     of the day it opened. After that many whole days of quiet it is closed; until then, and without a
-    `seen_until`, it is open.
+    `seen_until`, it is open. What is seen later is another alert; but of a detection whose findings are `lasting` the
+    same one opens again, for `memory_days`: a connection is new only once.
 
     Seen on 3 and 5 January, looked until 20 January, closing after 7 days → one alert, opened on the 3rd,
-    updated on the 5th, closed at the end of the 12th; seen again on the 13th: another alert.
+    updated on the 5th, closed at the end of the 12th; seen again on the 13th: another alert, or if lasting the same.
     """
     days = Window.partitionBy(*KEY).orderBy("date")
     gap = F.date_diff(F.col("date"), F.lag("date").over(days))
-    islands = observations.withColumn("starts", (gap.isNull() | (gap > close_after_days)).cast("int")).withColumn(
+    lasting = F.col("detection_id").isin([detection.id for detection in detections if detection.lasting])
+    longest = F.when(lasting, max(memory_days, close_after_days)).otherwise(close_after_days)
+    islands = observations.withColumn("starts", (gap.isNull() | (gap > longest)).cast("int")).withColumn(
         "island", F.sum("starts").over(days)
     )
     merged = (

@@ -58,4 +58,5 @@ DETECTION = Detection(
         "If nobody knows the region, look in it for machines, functions and users made since opened_at.",
     ),
     detect=detect,
+    lasting=True,
 )

@@ -11,11 +11,12 @@ from detections.triage import SEVERITIES
 from detections.words import regulars
 from transforms.columns import listed
 from transforms.days import is_one_of
-from transforms.principals import HISTORY_DAYS, SETTLED_DAYS, principals
+from transforms.principals import HABIT_DAYS, HISTORY_DAYS, SETTLED_DAYS, principals
 from transforms.sight_changes import LOG_GROUP
 
 SHOWN = 5
 _LONGEST = 160
+_NEWCOMER = f"It is new to changing functions (for less than {SETTLED_DAYS} days, or on fewer than {HABIT_DAYS}); "
 # By somebody new these are what an intruder does; the others may be, too.
 _TELLING = ("code", "layer", "role", "role policy", "vpc", "url", "permission", "trigger")
 _POWERFUL = "(?i)administrator|[^a-z]admin|poweruser|iamfullaccess"
@@ -25,7 +26,8 @@ _ACCOUNT = r"(?::|^|image )([0-9]{12})(?::|\.dkr\.ecr\.)"
 def detect(days: Sequence[date], function_changes: DataFrame, *, min_history_days: float = 7) -> DataFrame:
     """One observation per principal, function and day: changes by somebody new, and dangerous ones by whoever.
 
-    New is who changed functions for less than a week, in the 36 days before, unless that was in the account's first.
+    New is who began to change functions less than two weeks ago, or did so on fewer than three days, in the 36 days
+    before; unless it began in the account's first week.
 
     Dangerous is what opens a function to anybody or to another account, a layer, an image or a trigger of an account
     that was not used before, a role or policy that is mighty by its name, and lifting a role's boundary. By somebody
@@ -126,7 +128,7 @@ def _words() -> Column:
 def _told(daily: DataFrame, min_history_days: float) -> DataFrame:
     first = F.col("first")
     did = F.when(F.col("refused") == 1, " tried in vain to change ").otherwise(" changed ")
-    since = F.concat(F.lit(f"It is new to changing functions (for less than {SETTLED_DAYS} days); "), regulars())
+    since = F.concat(F.lit(_NEWCOMER), regulars())
     standing = (
         F.when(F.col("is_usual"), "It changes functions regularly, but this is dangerous whoever does it")
         .when(F.col("watched_days") < min_history_days, "Too little is known of earlier changes to say who does so")

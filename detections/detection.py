@@ -36,3 +36,5 @@ class Detection:
     """
     parameters: Mapping[str, float] = field(default_factory=dict)
     """what the settings may change (`detections: {<id>: {<parameter>: …}}`), with the defaults"""
+    lasting: bool = False
+    """it tells of what is new: that stays the same news for as long as it is remembered, however long it was quiet"""

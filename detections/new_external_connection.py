@@ -68,5 +68,6 @@ DETECTION = Detection(
         "for other functions.",
     ),
     detect=detect,
+    lasting=True,
     parameters={"acquaintances": ACQUAINTANCES},
 )

@@ -47,4 +47,5 @@ DETECTION = Detection(
         "Otherwise take the function out of service and look at the peer (`peer_name`) from opened_at onward.",
     ),
     detect=detect,
+    lasting=True,
 )

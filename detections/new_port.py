@@ -44,5 +44,6 @@ DETECTION = Detection(
         "Compare bytes_out with bytes_in, and read function_flows of that peer_addr from opened_at onward.",
     ),
     detect=detect,
+    lasting=True,
     parameters={"acquaintances": ACQUAINTANCES},
 )

@@ -133,5 +133,6 @@ DETECTION = Detection(
         "look in cloudtrail_events for what was made or shared from opened_at onward.",
     ),
     detect=detect,
+    lasting=True,
     parameters={"min_looks": 6, "acquaintances": ACQUAINTANCES},
 )

@@ -75,7 +75,7 @@ def raise_alerts(lake: Lake, settings: Settings) -> None:
     )
     dry = [tuning.detection_id for tuning in settings.detections if tuning.dry_run]
     observed = lake.read(OBSERVATIONS).where(~F.col("detection_id").isin(dry))
-    raised = alerts(observed, seen_until, detections.ALL, settings.close_after_days)
+    raised = alerts(observed, seen_until, detections.ALL, settings.close_after_days, settings.memory_days)
     told = triage.within_budget(triage.without_floods(raised, settings.flood_limit), settings.alerts_per_day)
     lake.overwrite(ALERTS, triage.decided(told, lake.read(DECISIONS), seen_until))
 

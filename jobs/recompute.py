@@ -134,7 +134,7 @@ def _alert_differs(lake: Lake, alert: Row, again: list[Row]) -> list[str]:
     # It opens and ends with its days, however many of these lie between: that is what its id and `days` say.
     longest = max(row["date"] for row in again) - min(row["date"] for row in again)
     nobody = lake.spark.range(1).select(F.lit(None).cast("timestamp").alias("seen_until"))
-    made = alerts(lake.frame(OBSERVATIONS, again), nobody, detections.ALL, longest.days + 1)
+    made = alerts(lake.frame(OBSERVATIONS, again), nobody, detections.ALL, longest.days + 1, longest.days + 1)
     row = ALERTS.filled(made).toArrow().to_pylist()[0]
     columns = [name for name in ALERTS.schema.names if name not in _LATER]
     return [f"alerts: {said}" for said in _columns_that_differ(alert, row, columns)]

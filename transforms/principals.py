@@ -7,20 +7,23 @@ from pyspark.sql import functions as F
 
 HISTORY_DAYS = 36
 """So far back somebody who changes functions is remembered."""
-SETTLED_DAYS = 7
-"""Who changed functions so long ago does so usually, and who began in the first days that are known of the account."""
+SETTLED_DAYS = 14
+HABIT_DAYS = 3
+"""Who began so long ago, and changed functions on so many days since, does so usually: an intruder comes back, too."""
+FIRST_DAYS = 7
+"""So does who began in the first days that are known of the account."""
 SHOWN = 5
 
 
 def principals(function_changes: DataFrame) -> DataFrame:
     """Who changed functions of an account on a day, and how usual that is, by the changes of the 36 days before.
 
-    account_id, principal, date; is_usual (changed some successfully SETTLED_DAYS ago or longer, or began within as many
-    days of the account's first; services of AWS are), usual_ones (who else is usual, up to five of them), watched_days
-    (since the account's first change).
+    account_id, principal, date; is_usual (first changed some successfully SETTLED_DAYS ago or longer, and on HABIT_DAYS
+    or more, or began within FIRST_DAYS of the account's first; services of AWS are), usual_ones (who else is usual, up
+    to five of them), watched_days (since the account's first change).
 
-    Deploy has released daily for a month, mike for the first time today → (Deploy, true), (mike, false), both with
-    usual_ones `…:assumed-role/Deploy` and watched_days 30.
+    Deploy has released daily for a month, mike once three weeks ago and again today → (Deploy, true), (mike, false),
+    both with usual_ones `…:assumed-role/Deploy` and watched_days 30.
     """
     day = F.unix_date("date")
     of_functions = function_changes.where(F.col("function_name").isNotNull())
@@ -30,12 +33,17 @@ def principals(function_changes: DataFrame) -> DataFrame:
     before = Window.partitionBy("account_id", "principal").orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
     of_account = Window.partitionBy("account_id").orderBy(day).rangeBetween(-HISTORY_DAYS, -1)
     known = daily.withColumns(
-        {"since": F.min(changed).over(before), "first_change": F.min(changed).over(of_account), "changed": changed}
+        {
+            "since": F.min(changed).over(before),
+            "habit": F.count(changed).over(before),
+            "first_change": F.min(changed).over(of_account),
+        }
     )
     # Not by what it did in the last days: an intruder who comes back is still one.
-    settled = (F.date_diff("date", "since") >= SETTLED_DAYS) | (F.date_diff("since", "first_change") < SETTLED_DAYS)
+    settled = (F.date_diff("date", "since") >= SETTLED_DAYS) & (F.col("habit") >= HABIT_DAYS)
+    always = F.date_diff("since", "first_change") < FIRST_DAYS
     by_aws = F.col("principal").rlike(r"\.amazonaws\.com$|:assumed-role/AWSServiceRoleFor")
-    told = known.withColumn("is_usual", by_aws | F.coalesce(settled, F.lit(False)))
+    told = known.withColumn("is_usual", by_aws | F.coalesce(settled | always, F.lit(False)))
     lately = Window.partitionBy("account_id").orderBy(day).rangeBetween(-HISTORY_DAYS, 0)
     # Sail has NULL, not an empty list, where there is nothing to collect.
     usual = F.coalesce(

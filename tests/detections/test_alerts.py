@@ -58,21 +58,36 @@ def observation(**overrides: Any) -> Row:
 
 def made(spark: SparkSession, rows: list[Row], until: datetime | None, close_after: int = 7) -> list[Row]:
     seen = frame(spark, columns(("seen_until", "timestamp", "")), [{"seen_until": until}])
-    return rows_of(ALERTS.filled(alerts(frame(spark, OBSERVATIONS, rows), seen, detections.ALL, close_after)))
+    return rows_of(ALERTS.filled(alerts(frame(spark, OBSERVATIONS, rows), seen, detections.ALL, close_after, 36)))
 
 
 def test_the_life_of_an_alert(spark: SparkSession) -> None:
     """The docstring's: seen on the 3rd and 5th; closed at the end of the 12th; again on the 13th, another."""
+    spike: Row = {"detection_id": "invocation_spike"}
     days = [date(2026, 1, d) for d in (3, 5, 13)]
-    found = {r["opened_at"].day: r for r in made(spark, [observation(date=d) for d in days], at("20T0:00"))}
+    found = {r["opened_at"].day: r for r in made(spark, [observation(date=d, **spike) for d in days], at("20T0:00"))}
     assert set(found) == {3, 13}
     first = found[3]
     assert (first["days"], first["events"], first["bytes_in"]) == (2, 8, 1800)
     assert (first["updated_at"], first["status"], first["closed_at"]) == (at("5T6:05"), "closed", at("13T0:00"))
     assert (found[13]["status"], found[13]["closed_at"]) == ("open", None)
     assert first["alert_id"] != found[13]["alert_id"] and len(first["alert_id"]) == 16
-    assert (first["title"], first["severity"]) == ("New internal connection", "high")
-    assert first["technique"].startswith("T1046")
+    assert (first["title"], first["severity"]) == ("Invoked far more often than usual", "high")
+    assert first["technique"].startswith("T")
+
+
+def test_what_is_new_is_so_once(spark: SparkSession) -> None:
+    """A new connection on the 3rd, and again on the 13th: the same alert, open again. Forgotten, it is new again."""
+    days = [date(2026, 1, 3), date(2026, 1, 13)]
+    closed = made(spark, [observation(date=days[0])], at("13T0:00"))[0]
+    again = made(spark, [observation(date=d) for d in days], at("14T0:00"))
+    assert [(r["alert_id"], r["status"], r["closed_at"], r["days"]) for r in again] == [
+        (closed["alert_id"], "open", None, 2)
+    ]
+    assert closed["status"] == "closed"
+    later = days[1] + 36 * DAY
+    assert len(made(spark, [observation(date=d) for d in (*days, later)], None)) == 1
+    assert len(made(spark, [observation(date=d) for d in (*days, later + DAY)], None)) == 2
 
 
 def test_until_when_it_is_open(spark: SparkSession) -> None:
@@ -104,7 +119,11 @@ def test_thousands_of_histories(spark: SparkSession) -> None:
     for number in range(1_000):
         for day in rng.sample(range(40), rng.randrange(1, 10)):
             days[f"f{number}"].append(TODAY + day * DAY)
-    rows = [observation(functions=name, date=day) for name, of_name in days.items() for day in of_name]
+    rows = [
+        observation(functions=name, date=day, detection_id="invocation_spike")
+        for name, of_name in days.items()
+        for day in of_name
+    ]
     rng.shuffle(rows)
     found = made(spark, rows, MONDAY + 30 * DAY, close_after=4)
     wanted = set()

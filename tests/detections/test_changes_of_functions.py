@@ -73,7 +73,7 @@ def test_who_and_what(spark: SparkSession) -> None:
             [shim, shim | by_mike | {"function_name": "g", "event_time": at("9:25") - 5 * DAY}], "medium",
         ),
         "a layer that somebody brought long ago": (
-            [shim, shim | by_mike | {"function_name": "g", "event_time": at("9:25") - 8 * DAY}], None,
+            [shim, shim | by_mike | {"function_name": "g", "event_time": at("9:25") - 15 * DAY}], None,
         ),
         "an own layer": ([shim | {"detail": LAYER.format(ACCOUNT)}], None),
         "a stranger's queue": (
@@ -95,7 +95,16 @@ def test_who_and_what(spark: SparkSession) -> None:
             [by_mike, *[by_mike | {"event_time": at("9:25") - n * DAY, "event_id": f"a{n}"} for n in (1, 2, 6)]],
             "medium",
         ),
-        "the week after": ([by_mike, by_mike | {"event_time": at("9:25") - 7 * DAY, "event_id": "a"}], None),
+        "again three weeks later": (
+            [by_mike, by_mike | {"event_time": at("9:25") - 21 * DAY, "event_id": "a"}], "medium",
+        ),
+        "a habit of two weeks": (
+            [by_mike, *[by_mike | {"event_time": at("9:25") - n * DAY, "event_id": f"{n}"} for n in (2, 7, 14)]], None,
+        ),
+        "a habit of less": (
+            [by_mike, *[by_mike | {"event_time": at("9:25") - n * DAY, "event_id": f"{n}"} for n in (2, 7, 13)]],
+            "medium",
+        ),
         "tried in vain before": (
             [by_mike, by_mike | {"event_time": at("9:25") - 7 * DAY, "event_id": "a", "error_code": "x"}], "medium",
         ),
@@ -117,7 +126,7 @@ def test_who_and_what(spark: SparkSession) -> None:
     row = found["code by somebody new"]
     assert row["summary"] == (
         f"{MIKE} changed f: code (code hash abc=); from 198.51.100.7 with Boto3/1.42.61. It is new to "
-        f"changing functions (for less than 7 days); who does so: {DEPLOY}."
+        f"changing functions (for less than 14 days, or on fewer than 3); who does so: {DEPLOY}."
     )
     assert (row["principal"], row["functions"], row["subject"]) == (MIKE, "f", f"changed by {MIKE}")
     assert (row["evidence"], row["first_time"], row["baseline_days"]) == ("e0", at("9:25"), 30)

@@ -19,7 +19,7 @@ NOTHING: list[Row] = []
 
 
 def raised(spark: SparkSession, rows: list[Row]) -> DataFrame:
-    return alerts(frame(spark, OBSERVATIONS, rows), until(spark, "6T0:00"), detections.ALL, 7)
+    return alerts(frame(spark, OBSERVATIONS, rows), until(spark, "6T0:00"), detections.ALL, 7, 36)
 
 
 def until(spark: SparkSession, time: str) -> DataFrame:
