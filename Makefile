@@ -11,7 +11,7 @@ RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow test test-sail test-spark test-airflow test-slow slow-sail slow-spark slow-airflow \
-  test-spark-all check format bench evaluate docs package clean
+  test-spark-all check chromium format bench evaluate docs package clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,12 @@ bench: install ## measure, for instance against DuckDB  [BENCH=read_flow_logs, j
 
 evaluate: install ## measure the detections: precision, recall, time to alert  [OPTIONS="--seeds 2 --json FILE"]
 	$(RUN) benchmarks.evaluate $(OPTIONS)
+
+chromium: ## install the browser in which reports are tested (Debian, Ubuntu)
+	@command -v chromium >/dev/null || { command -v apt-get >/dev/null || \
+	  { echo "Install Chromium as your system does it; on its path it is found as chromium or google-chrome." >&2; exit 1; }; \
+	  as=$$([ "$$(id -u)" = 0 ] || echo sudo); $$as apt-get update -q && \
+	  $$as apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; }
 
 docs: install ## write the generated pages of docs/
 	$(RUN) jobs.dictionary > docs/data_dictionary.md

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date, timedelta
+from typing import Any, NamedTuple
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -51,16 +53,34 @@ _IDS = ("conversation_id", "event_id")
 _BY_EVENT = ("function_api_calls", "function_changes")
 
 
+class Evidence(NamedTuple):
+    """Rows that show what an alert says, for whoever sets them."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    more: int
+    """so many rows are not among them"""
+
+
 def tables(lake: Lake, alert: Row) -> list[Shown]:
+    """What `found` finds, as tables for a terminal."""
+    return [
+        table(f"{one.title}; {one.more:,} more" if one.more else one.title, one.columns, one.rows)
+        for one in found(lake, alert)
+    ]
+
+
+def found(lake: Lake, alert: Row) -> list[Evidence]:
     """The evidence, the row that the alert names first, and the raw records of that one."""
     kept = _TABLES.get(alert["evidence_table"] or "")
     if kept is None:
         return []
-    rows = _rows(lake, kept, alert)
+    rows, more = _rows(lake, kept, alert)
     columns = list(_COLUMNS.get(kept.name, kept.schema.names[:10]))
     if "function_name" in columns and ", " not in (alert["functions"] or ", "):
         columns.remove("function_name")  # it stands above
-    shown = [table(f"The evidence ({kept.name})", columns, [[row[name] for name in columns] for row in rows])]
+    shown = [Evidence(f"The evidence ({kept.name})", columns, [[row[name] for name in columns] for row in rows], more)]
     if kept is FUNCTION_FLOWS and rows:
         shown.append(_records(lake, rows[0]))
     if kept.name in _BY_EVENT and rows:
@@ -68,7 +88,7 @@ def tables(lake: Lake, alert: Row) -> list[Shown]:
     return shown
 
 
-def _rows(lake: Lake, kept: Table, alert: Row) -> list[Row]:
+def _rows(lake: Lake, kept: Table, alert: Row) -> tuple[list[Row], int]:
     columns = kept.schema.names
     here = lake.read(kept)
     if kept.partition_by == "date":
@@ -80,11 +100,11 @@ def _rows(lake: Lake, kept: Table, alert: Row) -> list[Row]:
     if "hour" in columns:  # which is every function's
         named = named & alike
     time = next((name for name in _TIMES if name in columns), kept.key[0])
-    found = here.where(named | alike).withColumn("named", named)
+    those = here.where(named | alike).withColumn("named", named)
     if kept is FUNCTION_FLOWS:  # every candidate has the same conversations
-        found = found.dropDuplicates(["conversation_id"])
-    rows: list[Row] = found.orderBy(F.col("named").desc(), time, *kept.key).limit(_SHOWN).toArrow().to_pylist()
-    return rows
+        those = those.dropDuplicates(["conversation_id"])
+    rows: list[Row] = those.orderBy(F.col("named").desc(), time, *kept.key).limit(_SHOWN).toArrow().to_pylist()
+    return rows, those.count() - _SHOWN if len(rows) == _SHOWN else 0
 
 
 def _is_named(kept: Table, alert: Row) -> Column:
@@ -137,15 +157,15 @@ def _days(alert: Row) -> list[date]:
     return sorted(days)
 
 
-def _event(lake: Lake, row: Row) -> Shown:
+def _event(lake: Lake, row: Row) -> Evidence:
     """The CloudTrail record of an event, with where it stands."""
     columns = _COLUMNS[CLOUDTRAIL_EVENTS.name]
     same = (F.col("event_id") == F.lit(row["event_id"])) & (F.col("date") == F.lit(row["date"]))
     rows = lake.read(CLOUDTRAIL_EVENTS).where(same).orderBy("account_id").select(*columns).toArrow().to_pylist()
-    return table("The CloudTrail record of the first one", columns, [[r[name] for name in columns] for r in rows])
+    return Evidence("The CloudTrail record of the first one", columns, [[r[name] for name in columns] for r in rows], 0)
 
 
-def _records(lake: Lake, flow: Row) -> Shown:
+def _records(lake: Lake, flow: Row) -> Evidence:
     """The flow-log records of one conversation, with where they stand."""
     local, peer = flow["local_addr"], flow["peer_addr"]
     begin, end = flow["start_time"], flow["end_time"]
@@ -178,4 +198,4 @@ def _records(lake: Lake, flow: Row) -> Shown:
         )
         for r in rows
     ]
-    return table("The flow-log records of the first one", columns, cells)
+    return Evidence("The flow-log records of the first one", columns, cells, 0)

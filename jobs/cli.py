@@ -25,6 +25,7 @@ from jobs import (
 )
 from jobs import export as exports
 from jobs import maintain as maintenance
+from jobs import report as reports
 from jobs import status as statuses
 from jobs.errors import LeaseholdError
 from jobs.lease_answers import Question
@@ -210,6 +211,26 @@ def export(
     with opened(settings_of(config, lake)) as there:
         count = exports.ocsf(there, output, schema_version, moment)
     print(f"{count:,} findings of {format.value.upper()} {schema_version}", file=sys.stderr)
+
+
+@app.command()
+def report(
+    alert: Annotated[str | None, typer.Option(help="About this alert: its id, or its first characters.")] = None,
+    function: Annotated[str | None, typer.Option(help="About this function: a name or an ARN.")] = None,
+    day: Annotated[str | None, typer.Option(help="About this day (UTC): 2026-01-05.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file, HTML.")] = Path("report.html"),
+    config: Config = None,
+    lake: LakeFolder = None,
+) -> None:
+    """Write one page that stands alone: what happened, what was expected, the evidence, what was not seen, what to do.
+
+    It needs neither network nor script, and prints. Ask for exactly one of --alert, --function and --day.
+    """
+    reports.asked_once(alert, function, day)
+    chosen = coverage_answer.parse_day(day) if day else None
+    with opened(settings_of(config, lake)) as there:
+        size = reports.write(there, output, alert, function, chosen)
+    print(f"{output}: {size / 1_000:,.0f} kB", file=sys.stderr)
 
 
 @app.command()

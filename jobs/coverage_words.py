@@ -87,7 +87,8 @@ def _place(row: Row) -> str:
     return f"{row['account_id'] or UNKNOWN} {row['region'] or UNKNOWN}"
 
 
-def _would_settle(gain: Row) -> str:
+def would_settle(gain: Row) -> str:
+    """What data events would settle, as a sentence."""
     if not gain["functions"]:
         return "Data events on further functions would settle nothing."
     who = [f"{row['function_name']} ({row['conversations_a_day']:,.1f})" for row in gain["functions"]]
@@ -133,7 +134,7 @@ def show(console: Console, found: Row) -> None:
         console.print(_functions(found["functions"][:_SHOWN], len(found["accounts"]) > 1))
     if len(found["functions"]) > _SHOWN:
         console.print(Text(f"… and {len(found['functions']) - _SHOWN:,} functions more: --json has them all."))
-    console.print(_line(_would_settle(found["would_settle"]), "bold"))
+    console.print(_line(would_settle(found["would_settle"]), "bold"))
     console.print()
     console.print(_line("Accounts", "bold"))
     console.print(_accounts(found["accounts"]))
