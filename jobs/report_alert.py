@@ -64,7 +64,8 @@ def _happened(alert: Row) -> list[Block]:
     seen = f"{counted(alert['events'] or 0, 'time')} on {counted(alert['days'] or 0, 'day')}"
     moved = None
     if alert["bytes_out"] is not None:
-        moved = f"{parts.size(alert['bytes_out'])} sent, {parts.size(alert['bytes_in'] or 0)} received"
+        received = "" if alert["bytes_in"] is None else f", {parts.size(alert['bytes_in'])} received"
+        moved = f"{parts.size(alert['bytes_out'])} sent{received}"
     numbers = None
     if alert["observed"] is not None:
         say = parts.size if alert["detection_id"] == "volume_outlier" else parts.short
