@@ -178,13 +178,7 @@ def test_the_command(at_once: Path, tmp_path: Path) -> None:
     page = assert_safe(html)
     assert_accessible(page)
     text = " ".join(page.text)
-    for said in (
-        "payroll-01",
-        "orders-db (rds, port 5432)",
-        "AWSLogs/",
-        "● payroll-01 (ec2, port 22)",
-        "sole candidate",
-    ):
+    for said in (alert["expected"], "AWSLogs/", f"● {alert['peer_name']}", "sole candidate"):
         assert said in text, said
     for wrong, said in (
         ((), "exactly one"),
