@@ -10,8 +10,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
 RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow test test-sail test-spark test-airflow test-slow slow-sail slow-spark slow-airflow \
-  test-spark-all check chromium format bench evaluate docs package clean
+.PHONY: help install demo airflow superset superset-bundle test test-sail test-spark test-airflow test-slow slow-sail \
+  slow-spark slow-airflow test-spark-all check chromium format bench evaluate docs package clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,8 @@ help: ## what there is
 
 # Stamped, so that only a changed lock file costs anything. Compiled at once, and not by each process that starts.
 .venv/.installed: pyproject.toml uv.lock | $(filter .boot/bin/uv,$(UV))
-	$(UV) sync --frozen --inexact --compile-bytecode --extra spark --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
+	$(UV) sync --frozen --inexact --compile-bytecode --extra spark --extra dashboards \
+	  --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
 	@touch $@
 
 install: .venv/.installed ## install everything into .venv (demo and test do it themselves)
@@ -44,6 +45,23 @@ airflow: install .airflow/.installed ## start Airflow with our DAGs on the lake 
 	@printf '%s\n' '# Written by `make airflow`: the last day of the demo.' 'folder: ../..' \
 	  'first: 2026-03-12T00:00Z' 'until: 2026-03-13T00:00Z' 'config: $(DEMO)/leasehold.yaml' > .airflow/home/demo.yaml
 	@airflow_dags/standalone.sh .airflow/home .airflow/home/demo.yaml $(PORT)
+
+# Superset likewise. 6.1.0 does not start with what was released after it: `exclude-newer` in its pyproject.toml.
+.superset/.installed: dashboards/pyproject.toml dashboards/uv.lock | $(filter .boot/bin/uv,$(UV))
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.superset $(UV) sync --frozen --project dashboards \
+	  --python $$($(PYTHON) -c 'import sys; print(sys.executable)')
+	@touch $@
+
+superset: PORT := 8088
+superset: export LEASEHOLD_DATABASE := $(or $(DATABASE),$(LEASEHOLD_DATABASE),$(DEMO)/leasehold.duckdb)
+superset: install .superset/.installed ## start Superset with our dashboards  [DEMO=folder] [DATABASE=trino://...] [PORT=8088]
+	@if [ "$$LEASEHOLD_DATABASE" = "$(DEMO)/leasehold.duckdb" ]; then \
+	  [ -f $(DEMO)/leasehold.yaml ] || $(MAKE) --no-print-directory demo; \
+	  .venv/bin/leasehold export --format duckdb --config $(DEMO)/leasehold.yaml -o $(DEMO)/leasehold.duckdb; fi
+	@.superset/bin/python dashboards/start.py --home .superset/home --port $(PORT)
+
+superset-bundle: ## the dashboards as a zip for a Superset of your own  [DATABASE=trino://user@host:8080/catalog/schema]
+	@$(PYTHON) dashboards/bundle.py "$(DATABASE)" leasehold-dashboards.zip
 
 # Each half leaves a core idle for much of its time, so that two at once end sooner than one after the other.
 test: check ## lint, types, import contracts, and the tests on both engines but for the slow ones
@@ -139,4 +157,4 @@ package: install ## what spark-submit and EMR Serverless take, into dist/  [CLUS
 	@ls -sh $(DIST)
 
 clean: ## remove what make and the demo made
-	rm -rf .boot .venv .airflow dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .boot .venv .airflow .superset dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

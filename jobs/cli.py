@@ -18,6 +18,7 @@ from jobs import (
     coverage_answer,
     decision_commands,
     demo,
+    export_tables,
     lease_answers,
     logs,
     quality_answer,
@@ -70,9 +71,10 @@ class Schedule(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """For whom alerts are written."""
+    """For whom is written."""
 
     ocsf = "ocsf"
+    duckdb = "duckdb"
 
 
 class Quality(StrEnum):
@@ -195,19 +197,33 @@ def alerts(
 @app.command()
 def export(
     format: Annotated[
-        ExportFormat, typer.Option(help="ocsf: Detection Findings, one JSON object a line.")
+        ExportFormat,
+        typer.Option(
+            help="ocsf: alerts as Detection Findings, one JSON object a line. duckdb: the tables that dashboards read."
+        ),
     ] = ExportFormat.ocsf,
     output: Annotated[str, typer.Option("--output", "-o", help="A file; - is standard output.")] = "-",
     since: Annotated[
         str | None,
-        typer.Option(help="Only what was seen, closed or decided about since then (UTC): 2026-02-01 or 2026-02-01T10."),
+        typer.Option(
+            help="Only what was seen, closed or decided about since then (UTC): 2026-02-01 or 2026-02-01T10. Of tables "
+            "by day: from that day on."
+        ),
     ] = None,
     schema_version: Annotated[str, typer.Option(help=f"Of OCSF: {' or '.join(OCSF_VERSIONS)}.")] = OCSF_VERSIONS[0],
     config: Config = None,
     lake: LakeFolder = None,
 ) -> None:
-    """Write the alerts for other tools, the oldest first. An alert that did not change is written the same again."""
+    """Write the alerts for other tools, the oldest first. An alert that did not change is written the same again.
+
+    With --format duckdb: tables for dashboards, into one DuckDB file (docs/dashboards.md).
+    """
     moment = parse_time(since, "--since") if since else None
+    if format is ExportFormat.duckdb:
+        with opened(settings_of(config, lake)) as there:
+            count = export_tables.duckdb(there, output, moment)
+        print(f"{count:,} rows into {output}", file=sys.stderr)
+        return
     with opened(settings_of(config, lake)) as there:
         count = exports.ocsf(there, output, schema_version, moment)
     print(f"{count:,} findings of {format.value.upper()} {schema_version}", file=sys.stderr)

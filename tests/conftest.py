@@ -10,8 +10,9 @@ from pyspark.sql import SparkSession
 from jobs.session import missing_for, session
 from jobs.sources import register
 
-# They need Airflow, whose dependencies clash with the project's: `make test-airflow` runs them in its environment.
-collect_ignore = ["airflow_dags"]
+# They need Airflow or Superset, whose dependencies clash with the project's: `make test-airflow` and
+# `make slow-dashboards` run them in environments of their own.
+collect_ignore = ["airflow_dags", "dashboards"]
 
 _QUICK_ON_SPARK = ("test_storage.py", "test_datasource.py", "test_detections.py", "test_cli.py", "test_alerts.py")
 
