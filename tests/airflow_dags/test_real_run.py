@@ -204,9 +204,11 @@ def test_airflow_makes_the_lake_of_a_direct_run(airflow: Airflow, folder: Path, 
     assert "failed for good" in airflow.log(care, 2)
     assert "failed for good" not in airflow.log(care, 1)
     # Metrics by Airflow's own means, as docs/airflow.md names them.
-    for metric in ("ti.finish.leasehold_nightly.run.success", "dagrun.duration.success.leasehold_hourly"):
-        assert f"airflow.{metric}" in airflow.metrics, sorted(name for name in airflow.metrics if "leasehold" in name)
-
+    told = (
+        *("ti.finish.leasehold_nightly.run.success", "ti.finish.leasehold_maintain.maintain.failed"),
+        *("dagrun.duration.success.leasehold_hourly", "pool.queued_slots.leasehold_writer", "scheduler_heartbeat"),
+    )
+    assert {f"airflow.{metric}" for metric in told} <= airflow.metrics, sorted(airflow.metrics)
     # The same night once more, as a back-fill, which waits for no hours and changes nothing.
     day = "2026-02-01T00:00:00Z"
     again = {"dag_id": NIGHT, "from_date": day, "to_date": day, "reprocess_behavior": "completed", "max_active_runs": 1}
