@@ -34,7 +34,10 @@ def words(settings: Settings, command: str, start: str = "", end: str = "") -> l
     """The words behind `leasehold`."""
     found = command.split()
     found += [f"--start={start}", f"--end={end}"] if start else []
-    found += [f"--{name}={value}" for name in _TAKES[command] if (value := getattr(settings, name))]
+    values = {"config": settings.config, "raw": settings.raw, "lake": settings.lake}
+    if command == "collect":
+        values["config"] = settings.config_collect or settings.config
+    found += [f"--{name}={values[name]}" for name in _TAKES[command] if values[name]]
     if command != "collect":
         found.append("--log-format=json")
         found += ["--engine=spark"] if how(settings, command) != "local" else []

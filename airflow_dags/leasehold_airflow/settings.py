@@ -38,7 +38,9 @@ class Settings:
     """how `collect` is started, which needs no Spark; empty: as `start`"""
 
     config: str = ""
-    """Leasehold's own settings file, as the started process sees it; empty: none"""
+    """Leasehold's own settings file, as the started process sees it; empty: what its LEASEHOLD_CONFIG names, or none"""
+    config_collect: str = ""
+    """the same for `collect`, where it is started elsewhere; empty: `config`"""
     raw: str = ""
     """raw folder or s3://bucket/prefix; empty: as `config` says"""
     lake: str = ""

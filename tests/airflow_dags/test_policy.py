@@ -227,10 +227,13 @@ def test_emr_serverless_is_called_as_aws_describes_it(
 
 
 def test_collect_can_stay_on_the_worker(load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(FIRST + WAYS["emr-serverless"] + "start_collect: local\n", tmp_path, monkeypatch)
+    more = "start_collect: local\nconfig_collect: here.yaml\nconfig: there.yaml\n"
+    use(FIRST + WAYS["emr-serverless"] + more, tmp_path, monkeypatch)
     modules = load_dags()
-    assert words_of(rendered(modules["leasehold_collect"])) == [".venv/bin/leasehold", "collect"]
-    assert rendered(modules["leasehold_hourly"]).task_type == "EmrServerlessStartJobOperator"
+    assert words_of(rendered(modules["leasehold_collect"])) == [".venv/bin/leasehold", "collect", "--config=here.yaml"]
+    hourly = rendered(modules["leasehold_hourly"])
+    assert hourly.task_type == "EmrServerlessStartJobOperator"
+    assert "--config=there.yaml" in words_of(hourly)
 
 
 @pytest.mark.parametrize("exception", [None, ValueError("exit code 1")])
