@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -66,7 +66,7 @@ def protections(aws: Aws) -> Seen:
         raise NotAskedError(_in_words(error, getattr(error, "operation_name", "EC2"))) from None
 
 
-def read(aws: Aws, places: Iterable[FunctionPlace]) -> Seen:
+def read(aws: Aws, functions: Sequence[str], places: Iterable[FunctionPlace]) -> Seen:
     """What plans for these functions are made from. Raises NotAskedError if EC2 does not answer."""
     here = list(places)
     vpcs = sorted({place.vpc_id for place in here if place.vpc_id})
@@ -77,7 +77,14 @@ def read(aws: Aws, places: Iterable[FunctionPlace]) -> Seen:
         acls = ec2("describe_network_acls", "NetworkAcls", Filters=in_vpcs) if vpcs else ()
     except FAILURES as error:
         raise NotAskedError(_in_words(error, getattr(error, "operation_name", "EC2"))) from None
-    return replace(seen, acls=acls)
+    failures: dict[str, str] = {}
+
+    def concurrency() -> dict[str, int | None]:
+        ask = aws("lambda").get_function_concurrency
+        return {name: ask(FunctionName=name).get("ReservedConcurrentExecutions") for name in functions}
+
+    reserved = _part(failures, "concurrency", concurrency, {})
+    return replace(seen, acls=acls, concurrency=reserved, failures=failures)
 
 
 class _Pages:
@@ -96,7 +103,7 @@ def _part(failures: dict[str, str], name: str, ask: Callable[[], Any], otherwise
     try:
         return ask()
     except FAILURES as error:
-        failures[name] = _in_words(error, name)
+        failures[name] = _in_words(error, getattr(error, "operation_name", name))
         return otherwise
 
 

@@ -53,7 +53,7 @@ def plan(
         if not offline:
             try:
                 aws, by = door(settings, found["account_id"], found["region"])
-                seen = read(aws, case.places)
+                seen = read(aws, names, case.places)
                 case = replace(case, guarded=guarded(listed(settings), past.own_addresses, seen))
             except NotAskedError as error:
                 not_asked = str(error)

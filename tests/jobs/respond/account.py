@@ -21,6 +21,7 @@ from tests.jobs.collect.aws import OWN, Aws, client
 
 REGION = "eu-west-1"
 NOON = datetime(2026, 3, 12, 12, tzinfo=UTC)
+FUNCTIONS = ("orders", "refunds")
 WATCHED, STRANGER = "198.51.100.66/32", "203.0.113.9/32"
 ALLOW_ALL = {"RuleNumber": 100, "Protocol": "-1", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0"}
 
@@ -89,7 +90,7 @@ class Account:
 
     def places(self) -> tuple[FunctionPlace, ...]:
         role = f"arn:aws:iam::{OWN}:role/service/worker"
-        return (FunctionPlace("orders", self.vpc, self.subnets, (self.group,), role),)
+        return tuple(FunctionPlace(name, self.vpc, self.subnets, (self.group,), role) for name in FUNCTIONS)
 
 
 def make_account() -> Account:
@@ -109,10 +110,24 @@ def make_account() -> Account:
         ec2.create_network_acl_entry(NetworkAclId=second, Egress=egress, **theirs)
     [moved] = [a for a in first["Associations"] if a["SubnetId"] == two]
     ec2.replace_network_acl_association(AssociationId=moved["NetworkAclAssociationId"], NetworkAclId=second)
+    clients("iam").create_role(RoleName="worker", Path="/service/", AssumeRolePolicyDocument="{}")
+    theirs_too = {"RoleName": "worker", "PolicyName": "theirs", "PolicyDocument": json.dumps(_THEIRS)}
+    clients("iam").put_role_policy(**theirs_too)
     group = ec2.create_security_group(GroupName="orders", Description="of orders", VpcId=vpc)["GroupId"]
+    for name in FUNCTIONS:
+        clients("lambda").create_function(
+            FunctionName=name, Runtime="python3.12", Role=f"arn:aws:iam::{OWN}:role/service/worker", Handler="a.b",
+            Code={"ZipFile": b"no zip is opened"},
+        )  # fmt: skip
+    clients("lambda").put_function_concurrency(FunctionName="refunds", ReservedConcurrentExecutions=7)
     return Account(vpc, (one, two), (first["NetworkAclId"], second), group)
 
 
+_THEIRS = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+}
+_WORK = {"invocations": 7, "busy_days": 1, "api_calls": 3, "apis": 1, "peers": 1}
 _MADE: dict[str, Any] = {}
 
 
@@ -134,9 +149,9 @@ def talker(**fields: Any) -> Talker:
 
 def case_in(account: Account, destination: str | None = WATCHED, **fields: Any) -> Case:
     """An alert about `orders`."""
-    past = History("2026-02-05", "2026-03-12", (talker(),), account.places(), {"orders": {"invocations": 7}})
+    past = History("2026-02-05", "2026-03-12", (talker(),), account.places(), {"orders": _WORK})
     network = ip_network(destination) if destination else None
-    seen = read(clients, account.places())
+    seen = read(clients, FUNCTIONS, account.places())
     usual: Row = {
         "alert_id": "3817659373e098d0", "account_id": OWN, "region": REGION, "functions": ("orders",),
         "destination": network, "history": past, "guarded": guarded((), (), seen),
@@ -147,7 +162,7 @@ def case_in(account: Account, destination: str | None = WATCHED, **fields: Any) 
 def planned(account: Account, name: str, **fields: Any) -> Way:
     """One way for it, planned from what the account answers."""
     case = case_in(account, **fields)
-    return next(way for way in ways(case, read(clients, account.places())) if way.name == name)
+    return next(way for way in ways(case, read(clients, FUNCTIONS, account.places())) if way.name == name)
 
 
 def kept(journal: Memory, account: Account, name: str, **fields: Any) -> Action:
@@ -165,8 +180,18 @@ def answers() -> str:
         "acls": ec2.describe_network_acls()["NetworkAcls"],
         "groups": ec2.describe_security_groups()["SecurityGroups"],
         "rules": ec2.describe_security_group_rules()["SecurityGroupRules"],
+        "concurrency": [_without_metadata("lambda", "get_function_concurrency", FunctionName=n) for n in FUNCTIONS],
+        "policies": [
+            _without_metadata("iam", "get_role_policy", RoleName="worker", PolicyName=name)
+            for name in clients("iam").list_role_policies(RoleName="worker")["PolicyNames"]
+        ],
     }
     return json.dumps(_sorted(found), sort_keys=True, default=str, indent=1)
+
+
+def _without_metadata(service: str, operation: str, **asked: str) -> Row:
+    answer: Row = getattr(clients(service), operation)(**asked)
+    return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
 
 def _sorted(value: Any) -> Any:

@@ -100,7 +100,9 @@ def test_the_template_has_the_policy_and_passes_cfn_lint() -> None:
     template = yaml.load(path.read_text(), _Template)
     role = template["Resources"]["RespondRole"]["Properties"]
     [inline] = role["Policies"]
-    text = json.dumps(inline["PolicyDocument"]).replace("${AWS::Partition}", "aws").replace("${AWS::AccountId}", "*")
+    text = json.dumps(inline["PolicyDocument"])
+    for name, value in (("AWS::Partition", "aws"), ("AWS::AccountId", "*"), ("FunctionRoles", "FUNCTION-ROLES")):
+        text = text.replace(f"${{{name}}}", value)
     assert json.loads(text) == policy()
     [trusted] = role["AssumeRolePolicyDocument"]["Statement"]
     assert trusted["Principal"] == {"AWS": "arn:${AWS::Partition}:iam::${ResponderAccountId}:root"}
