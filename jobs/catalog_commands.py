@@ -70,7 +70,8 @@ def trino(
     """Print the statements that make the tables known to a Trino with a metastore of its own (docs/trino.md)."""
     root = settings_of(config, lake).lake
     tables = _there(root)
-    uri = root if is_remote(root) else Path(root).resolve().as_uri()
+    # Trino's locations are no URIs: nothing in them is percent-encoded.
+    uri = root if is_remote(root) else f"file://{Path(root).resolve()}"
     print(catalog.trino_statements(tables, uri, name, schema), end="")
 
 

@@ -68,7 +68,7 @@ def sql(
     statement, values = _asked(text, saved, param or [])
     asking.require(statement, values)
     if for_trino:
-        print(filled_in(statement, values), end="" if statement.endswith("\n") else "\n")
+        print(filled_in(statement, values).strip().rstrip(";") + ";")
         return
     if form is Format.parquet and output == "-":
         raise LeaseholdError("--format parquet needs a file: -o answer.parquet")

@@ -191,8 +191,8 @@ leasehold sql --saved who-had-this-address --param ip=10.0.1.109 --param at=2026
 
 asks one of the lake, with its parameters bound, on the embedded engine or on Spark (`--engine spark`); `--format csv`,
 `json` or `parquet` with `-o FILE` for other programs. With `--for-trino` it is printed instead, with the parameters as
-literals: for Athena, once `leasehold catalog register` has made the tables known there, and for Trino. They are written
-in the SQL that all of them have, and give the same rows on each.
+literals: for Athena, once `leasehold catalog register` has made the tables known there, and for Trino
+([how](trino.md)). They are written in the SQL that all of them have, and give the same rows on each.
 
 Times and days are UTC; [the data dictionary](data_dictionary.md) says what each column means.
 """

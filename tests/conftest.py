@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both: starts both engines itself, as commands; run once, with --engine spark")
     config.addinivalue_line("markers", "slow: takes minutes; `make test-slow` runs it, `make test` does not")
+    config.addinivalue_line("markers", "trino: asks a real Trino; `make test-trino` fetches one and runs it")
     config.addinivalue_line("markers", "unsteady: passes often, not always, or takes too long: not yet a condition")
     config.addinivalue_line(
         "markers", "sail_only: many runs of whole jobs; that Spark makes the same tables of them is a test of its own"
