@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from conf.sinks import Sink, parse
+
 QUALITY_MODES = ("enforce", "warn", "off")
 LOG_FORMATS = ("text", "json")
 LEAST_KEEP_DAYS = 14
@@ -121,6 +123,8 @@ class Settings:
     """AWS's quota of rules in a network ACL, by direction and IP version; raise it where AWS has raised it"""
     security_group_rules: int = 60
     """likewise in a security group"""
+    sinks: tuple[Sink, ...] = field(default_factory=tuple)
+    """where `leasehold send` hands alerts over to: folders, Security Hub, webhooks, SNS (docs/hand_over.md)"""
     collect_threads: int = 8
     """so many accounts and regions are polled at once"""
     collect_attempts: int = 8
@@ -146,8 +150,8 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise SettingsError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
-    lists = ("networks", "accounts", "regions", "threat_lists", "responders", "protected_networks")
-    networks, accounts, regions, threat_lists, responders, kept = (_list(path, values, name) for name in lists)
+    lists = ("networks", "accounts", "regions", "threat_lists", "responders", "protected_networks", "sinks")
+    networks, accounts, regions, threat_lists, responders, kept, sinks = (_list(path, values, name) for name in lists)
     tuned = values.pop("detections", None) or {}
     if not isinstance(tuned, dict):
         raise SettingsError(f"{path}: detections must be `<detection>: {{…}}` lines, not {tuned!r}")
@@ -167,6 +171,10 @@ def load(path: str | None = None, **overrides: Any) -> Settings:
     values["detections"] = tuple(_tuning(path, str(name), entry) for name, entry in tuned.items())
     values["threat_lists"] = tuple(_threat_list(path, entry) for entry in threat_lists)
     values["responders"] = tuple(_account(path, entry) for entry in responders)
+    values["sinks"] = tuple(_sink(path, entry) for entry in sinks)
+    names = [sink.name for sink in values["sinks"]]
+    if len(names) != len(set(names)):
+        raise SettingsError(f"{path}: two sinks have one name; what was sent is kept by it")
     values["protected_networks"] = tuple(_cidr(path, entry) for entry in kept)
     for name in ("accounts", "responders"):
         ids = [account.account_id for account in values[name]]
@@ -253,6 +261,13 @@ def _account(path: str | None, entry: Any) -> Account:
         raise SettingsError(f"{path}: account {account_id} has an external_id, but no role_name or role_arn")
     regions = tuple(_region(path, region) for region in _list(path, dict(entry), "regions"))
     return Account(account_id, role_arn, str(entry.get("external_id") or ""), regions)
+
+
+def _sink(path: str | None, entry: Any) -> Sink:
+    try:
+        return parse(entry)
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from None
 
 
 def _region(path: str | None, entry: Any) -> str:

@@ -29,6 +29,7 @@ from jobs import maintain as maintenance
 from jobs import report as reports
 from jobs import status as statuses
 from jobs.errors import LeaseholdError
+from jobs.hand_over import command as hand_over_command
 from jobs.lease_answers import Question
 from jobs.ocsf_findings import VERSIONS as OCSF_VERSIONS
 from jobs.options import (
@@ -374,6 +375,7 @@ def explain(
 app.command()(sql_commands.sql)
 app.add_typer(catalog_commands.app, name="catalog")
 app.add_typer(respond_commands.app, name="respond")
+app.command()(hand_over_command.send)
 app.command()(decision_commands.verdict)
 app.command()(decision_commands.snooze)
 app.command()(decision_commands.suppress)

@@ -29,7 +29,7 @@ def ocsf(lake: Lake, output: str, version: str, since: datetime | None) -> int:
     rows = lake.read(ALERTS).orderBy("opened_at", "alert_id").toArrow().to_pylist()
     if since is not None:
         rows = _changed(lake, rows, since)
-    events = _events(lake, rows)
+    events = events_of(lake, rows)
     lines = (json.dumps(finding(row, version, events.get(row["evidence"])), ensure_ascii=True) for row in rows)
     _write(output, lines)
     return len(rows)
@@ -50,7 +50,7 @@ def _changed(lake: Lake, rows: list[Row], since: datetime) -> list[Row]:
     ]
 
 
-def _events(lake: Lake, rows: list[Row]) -> dict[str, Row]:
+def events_of(lake: Lake, rows: list[Row]) -> dict[str, Row]:
     """The CloudTrail events that are evidence, by their id."""
     wanted = [row for row in rows if row["evidence_table"] in _BY_EVENT and row["evidence"]]
     if not wanted:

@@ -21,6 +21,7 @@ from jobs.storage import Lake
 from transforms.schemas import (
     ALL,
     CLOUDTRAIL_EVENTS,
+    DELIVERIES,
     FAILED_POLLS,
     FLOW_LOGS,
     FUNCTION_FLOWS,
@@ -101,7 +102,7 @@ def _maintain(lake: Lake, settings: Settings, now: datetime, progress: Progress)
     unchecked = {row["table_name"] for row in gates if _unchecked(lake, row)}
     for number, table in enumerate(ALL):
         progress(number, len(ALL))
-        if table is RESPONSE_ACTIONS:  # written under a lock of its own, and small
+        if table in (RESPONSE_ACTIONS, DELIVERIES):  # written under locks of their own, and small
             continue
         _care(lake, table, settings.keep_versions_days, table.name not in unchecked, done)
     done.waiting = sorted(unchecked)

@@ -2,6 +2,7 @@
 
 from transforms.schemas.behaviour import FUNCTION_API_CALLS, FUNCTION_CHANGES, FUNCTION_METRICS_HOURLY
 from transforms.schemas.bookkeeping import (
+    DELIVERIES,
     INGESTED_FILES,
     JUDGEMENTS,
     QUALITY_GATES,
@@ -40,6 +41,7 @@ __all__ = [
     "CLOUDTRAIL_EVENTS",
     "COVERAGE",
     "DECISIONS",
+    "DELIVERIES",
     "FAILED_POLLS",
     "FLOW_LOGS",
     "FUNCTION_ACTIVITY_HOURLY",
@@ -103,6 +105,7 @@ ALL: tuple[Table, ...] = (
     DECISIONS,
     ALERTS,
     RESPONSE_ACTIONS,
+    DELIVERIES,
     JUDGEMENTS,
     REOPENED_HOURS,
     RETENTION,

@@ -130,3 +130,19 @@ QUALITY_GATES = Table(
         ("failure", "string", "why it failed; NULL: it did not"),
     ),
 )
+
+DELIVERIES = Table(
+    name="deliveries",
+    job="(send)",
+    key=("sink", "alert_id"),
+    doc="What each sink got of each alert last, as `leasehold send` handed it over; and what it did not get, and why.",
+    schema=columns(
+        ("sink", "string", "the sink's name in the settings"),
+        ("alert_id", "string", "the alert"),
+        ("delivery_id", "string", "what it got last: the alert's id and a digest of its state; NULL: nothing yet"),
+        ("delivered_at", "timestamp", "when (wall clock, UTC)"),
+        ("failures", "bigint", "tries in a row that failed since; 0: the last one went well"),
+        ("failed_at", "timestamp", "when the run began in which the last one failed; NULL: none did since"),
+        ("error", "string", "why, in words, without addresses and secrets"),
+    ),
+)
