@@ -147,7 +147,7 @@ def _days(alert: Row) -> list[date]:
 
     A change may be of the day before what followed it.
     """
-    first, last = alert["opened_at"].date(), alert["updated_at"].date()
+    first, last = alert["opened_at"].date(), (alert["updated_at"] or alert["opened_at"]).date()
     days = {first + timedelta(days=n) for n in range((last - first).days + 1)}
     hour = re.fullmatch(r"(\d{4}-\d{2}-\d{2}) \d{2}:\d{2}", alert["evidence"] or "")
     if alert["evidence_table"] == "function_changes":

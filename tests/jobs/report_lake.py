@@ -72,7 +72,7 @@ def make(spark: SparkSession, root: str, wire: str) -> Lake:
                 status=("open", hostile("status", wire))[n % 2], closed_at=at("9:00"), surprise=float("nan"),
                 detection_id=("volume_outlier", "invocation_spike", hostile("detection", wire))[n % 3])
             for n, table in enumerate(kinds)
-        ],
+        ] + [row(ALERTS, wire, account_id="unknown", region=None, alert_id="whole", functions=None, updated_at=None)],
         OBSERVATIONS: [row(OBSERVATIONS, wire, **whose, functions=NAME)],
         DECISIONS: [row(DECISIONS, wire, alert_id="a0")],
         FUNCTION_BASELINES: [row(FUNCTION_BASELINES, wire, **whose, function_name=NAME, behaviour=b, as_of_date=DAY)

@@ -122,11 +122,19 @@ def test_an_alert_whatever_its_evidence(lake: Lake, number: int) -> None:
 
 
 @pytest.mark.sail_only
+def test_an_alert_about_the_whole_account(lake: Lake) -> None:
+    """Of no function, in no account that is known, and never seen again: what there is to say is said."""
+    html = render(report_alert.of_alert(lake, "whole"))
+    assert_accessible(assert_safe(html))
+    assert "(the account)" in html and "leasehold respond plan whole" in html and 'id="picture"' not in html
+
+
+@pytest.mark.sail_only
 def test_a_function_and_a_day(lake: Lake) -> None:
     for page in (report_pages.of_function(lake, report_lake.NAME), report_pages.of_day(lake, report_lake.DAY)):
         html = render(page)
         assert_accessible(assert_safe(html))
-        assert "leasehold respond plan a0" in html and ("4 seen" in html or "of 4 ever" in html)
+        assert "leasehold respond plan a0" in html and ("5 seen" in html or "of 4 ever" in html)
         # 32 things, 8 of each sort: all are told of, and so many are shown.
     with pytest.raises(LeaseholdError, match="leasehold leases --function Nobody"):
         report_pages.of_function(lake, "Nobody")
