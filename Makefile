@@ -11,7 +11,8 @@ RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow superset superset-bundle test test-sail test-spark test-airflow test-slow slow-sail \
-  slow-spark slow-airflow test-spark-all trino test-trino check chromium format bench evaluate docs package clean
+  slow-spark slow-airflow slow-dashboards test-spark-all trino test-trino check chromium format bench evaluate docs \
+  package clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,7 +98,7 @@ test-sail slow-sail: install
 	$(RUN) pytest --engine sail $(MARKED)
 
 test-slow: ## the tests that take minutes each: both engines on one lake, kills, days in any order
-	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark slow-airflow
+	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark slow-airflow slow-dashboards
 
 slow-sail: MARKED := -m 'slow and not unsteady'
 slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py \
@@ -126,6 +127,10 @@ test-airflow slow-airflow: install .airflow/.installed
 test-trino: trino ## the saved queries on a real Trino: the same rows as on both engines
 	$(RUN) pytest --engine sail -m trino tests/jobs/test_trino.py
 
+# Superset likewise; a Chromium is on the machine, or the tests are passed over unless REQUIRE_BOTH demands them.
+slow-dashboards: install .superset/.installed
+	.superset/bin/python -m pytest -c dashboards/pyproject.toml --confcutdir tests/dashboards tests/dashboards
+
 format: install ## format the code
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
@@ -137,7 +142,7 @@ bench: install ## measure, for instance against DuckDB  [BENCH=read_flow_logs, j
 evaluate: install ## measure the detections: precision, recall, time to alert  [OPTIONS="--seeds 2 --json FILE"]
 	$(RUN) benchmarks.evaluate $(OPTIONS)
 
-chromium: ## install the browser in which reports are tested (Debian, Ubuntu)
+chromium: ## install the browser in which reports and dashboards are tested (Debian, Ubuntu)
 	@command -v chromium >/dev/null || { command -v apt-get >/dev/null || \
 	  { echo "Install Chromium as your system does it; on its path it is found as chromium or google-chrome." >&2; exit 1; }; \
 	  as=$$([ "$$(id -u)" = 0 ] || echo sudo); $$as apt-get update -q && \

@@ -109,8 +109,8 @@ def _serve(app: Any, port: int) -> None:
         """One process with threads: SQLite, and a DuckDB file, have one at a time."""
 
         def load_config(self) -> None:
-            settings = {"bind": f"127.0.0.1:{port}", "workers": 1, "threads": 8, "timeout": 120, "loglevel": "warning"}
-            for name, value in settings.items():
+            settings = {"bind": f"127.0.0.1:{port}", "workers": 1, "threads": 8, "timeout": 120, "graceful_timeout": 2}
+            for name, value in {**settings, "loglevel": "warning"}.items():
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
