@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = ("folder", "security_hub", "sns", "webhook")
@@ -29,7 +29,7 @@ class Sink:
     name: str
     kind: str
     """one of KINDS"""
-    to: str = ""
+    to: str = field(default="", repr=False)
     """folder or s3://bucket/prefix; region of Security Hub (empty: AWS_REGION); ARN of the topic; https:// address"""
     to_env: str = ""
     """instead: the environment variable that holds it, since a webhook's address is a secret"""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from conf.sinks import Sink, check_place
+from conf.sinks import KINDS, Sink, check_place
 from jobs import logs
 from jobs.errors import BusyError, LeaseholdError
 from jobs.hand_over import folder, security_hub, sns, webhook
@@ -42,7 +42,8 @@ def send(lake: Lake, sinks: Sequence[Sink], now: Callable[[], datetime] = lambda
     with writing(lake.beside(_LOCK), "leasehold send") as lock:
         writable = replace(lake, lock=lock)
         writable.create([DELIVERIES])
-        return [_one(writable, sink, now) for sink in sinks]
+        # Webhooks, which may keep one waiting the longest, come last.
+        return [_one(writable, sink, now) for sink in sorted(sinks, key=lambda sink: KINDS.index(sink.kind))]
 
 
 def chosen(sinks: Sequence[Sink], name: str | None) -> Sequence[Sink]:

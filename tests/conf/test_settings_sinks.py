@@ -29,7 +29,7 @@ def test_every_kind(tmp_path: Path) -> None:
     )
     assert made[0] == Sink("siem", "folder", "s3://b/p") and made[2].severity == "high"
     assert made[3] == Sink("chat", "webhook", to_env="CHAT_URL", secret_env="CHAT_KEY")
-    assert load(None).sinks == ()
+    assert load(None).sinks == () and "127.0.0.1" not in repr(made[4])
 
 
 @pytest.mark.parametrize(

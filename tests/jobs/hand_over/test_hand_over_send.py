@@ -203,7 +203,7 @@ def test_one_mistake_of_ours_stops_one_sink(
 
     monkeypatch.setattr(run.folder, "deliver", broken)
     alerts(lake, *several(3))
-    told = run.send(lake, [Sink("files", "folder", str(tmp_path)), Sink("hook", "webhook", hook.url)], clock)
+    told = run.send(lake, [Sink("hook", "webhook", hook.url), Sink("files", "folder", str(tmp_path))], clock)
     assert [(one.sent, one.failed, one.waiting) for one in told] == [(0, 1, 2), (3, 0, 0)]
     assert told[0].error == "RuntimeError, a mistake of ours"
 
