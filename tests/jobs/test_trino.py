@@ -15,9 +15,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,17 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.catalog import trino_statements
+from jobs.export_tables import TABLES, duckdb
 from jobs.sql_queries import SavedQuery, filled_in, saved_queries
 from jobs.storage import Lake
 from simulator.simulate import Options, simulate
+from tests.dashboards import chart_sql, lake
 from tests.jobs import sql_lake
 from tests.jobs.ask_saved import Asked, answers
 from tests.jobs.conftest import run_days
 from tests.jobs.sql_lake import ASKED
 from transforms.schemas import ALL, FUNCTION_FLOWS
+from transforms.schemas.table import Table
 
 pytestmark = [pytest.mark.trino, pytest.mark.sail_only]
 
@@ -74,8 +77,8 @@ class Trino:
             for row in rows
         ]
 
-    def register(self, root: Path, schema: str) -> None:
-        for statement in trino_statements(ALL, f"file://{root}", "leasehold", schema).split(";\n"):
+    def register(self, root: Path, schema: str, tables: Iterable[Table] = ALL) -> None:
+        for statement in trino_statements(tables, f"file://{root}", "leasehold", schema).split(";\n"):
             if statement.strip():
                 self.ask(statement)
 
@@ -235,3 +238,31 @@ def test_the_page_gets_from_nothing_to_an_answer(trino: Trino, simulated: Lake, 
     assert "CartService" in done.stdout
     _, [[tables]] = trino.ask("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'leasehold'")
     assert tables == len(ALL)
+
+
+def test_dashboards_show_the_same_of_trino_as_of_the_file_for_laptops(
+    spark: SparkSession, trino: Trino, tmp_path: Path
+) -> None:
+    import duckdb as engine
+
+    lake.write(tmp_path / "lake")
+    file = tmp_path / "leasehold.duckdb"
+    duckdb(Lake(spark, str(tmp_path / "lake")), str(file), None)
+    trino.register(tmp_path / "lake", "shown", [table for table, _ in TABLES])
+
+    def plain(value: Any) -> Any:
+        """A number, an instant or text, whichever way the engine gives it."""
+        if isinstance(value, str) and value.endswith(" UTC"):
+            return datetime.fromisoformat(value.removesuffix(" UTC"))
+        return (
+            round(float(value), 6) if isinstance(value, int | float) else str(value) if type(value) is date else value
+        )
+
+    def comparable(rows: Iterable[Iterable[Any]]) -> list[str]:
+        return sorted(repr([plain(value) for value in row]) for row in rows)
+
+    with engine.connect(str(file), read_only=True) as opened:
+        for chart, statement in chart_sql.statements().items():
+            _, rows = trino.ask(statement, "shown")
+            assert rows, f"{chart} shows nothing"
+            assert comparable(rows) == comparable(opened.execute(statement).fetchall()), f"{chart}: {statement}"
