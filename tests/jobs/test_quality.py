@@ -219,7 +219,10 @@ def test_only_what_was_written_is_checked_with_its_date(spark: SparkSession, lak
         lake.append(POLLS, frame(spark, POLLS, [{**row, "polled_at": moment, "date": moment.date()}]))
     written = lake.written(POLLS, since)
     assert (written.rows, set(written.whole)) == (2, {polled[1].date()})
-    found = lake.read_written(POLLS, written).toArrow().to_pylist()
+    new = lake.read_written(POLLS, written)
+    # As checks ask.
+    assert new.agg(F.count("*"), F.count(F.when(F.col("region").isNull(), 1))).collect()[0][:] == (2, 0)
+    found = new.toArrow().to_pylist()
     assert sorted((r["polled_at"].astimezone(UTC), r["date"]) for r in found) == [(m, m.date()) for m in polled]
     assert lake.written(POLLS, written.version).files == {}
     # A version that the log has forgotten says nothing of what was new since.
