@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pyarrow as pa
 from py4j.protocol import Py4JError
@@ -20,6 +21,7 @@ from transforms.schemas import ALL
 from transforms.schemas.table import Table
 
 _NAMES = {table.name: table for table in ALL}
+_BEGINNINGS = ("SELECT", "WITH", "VALUES", "TABLE", "FROM", "(")
 _GAP = r"(?:\s|/\*.*?\*/|--[^\n]*\n)*"
 # What runs programs, Java's methods, or what only turns out when it runs, is none of what the tables say. Looked for in
 # the text as it is, so that no comment or quote can hide it: a string that has one of these words can be a parameter.
@@ -33,6 +35,9 @@ _NO_COLUMN = re.compile(
     r'UNRESOLVED_COLUMN.*?with name `(?P<spark>.+?)` cannot|Identifier\("(?P<sail>\w+)"\)\]\) is missing'
 )
 
+# Else every mistake in a query is a page of Java on standard error, before the line that says it.
+logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+
 
 def query(lake: Lake, text: str, values: Mapping[str, Value], limit: int | None) -> pa.Table:
     """The answer's first `limit` + 1 rows (None: all), so that the caller can tell whether there are more.
@@ -42,10 +47,10 @@ def query(lake: Lake, text: str, values: Mapping[str, Value], limit: int | None)
     statement = text.strip().rstrip(";").strip()
     _refuse(statement)
     require(statement, values)
-    _views(lake, statement)
     try:
-        frame = _frame(lake, statement, values)
-        return (frame if limit is None else frame.limit(limit + 1)).toArrow()
+        with _views(lake, statement):
+            frame = _frame(lake, statement, values)
+            return (frame if limit is None else frame.limit(limit + 1)).toArrow()
     except (PySparkException, Py4JError) as error:
         raise LeaseholdError(_said(str(error), lake)) from error
 
@@ -84,27 +89,24 @@ def _frame(lake: Lake, statement: str, values: Mapping[str, Value]) -> DataFrame
     return lake.spark.sql(statement, args=bound)
 
 
-# Else every mistake in a query is a page of Java on standard error, before the line that says it.
-logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
-
-_BEGINNINGS = ("SELECT", "WITH", "VALUES", "TABLE", "FROM", "(")
-
-
 def _first_word(statement: str) -> str:
     found = re.match(rf"{_GAP}(\w+|\(|\S)", statement + "\n", re.S)
     return safe(found[1].upper()) if found else ""
 
 
-def _views(lake: Lake, statement: str) -> None:
+@contextmanager
+def _views(lake: Lake, statement: str) -> Iterator[None]:
     """The tables that the text may mean, each as a view: to open one takes a read of its log."""
-    for word in sorted(set(re.findall(r"\w+", statement))):
-        table = _NAMES.get(word.lower())
-        if table is None:
-            continue
-        if not exists(lake.root, table):
-            raise LeaseholdError(f"the table {table.name} is not in {lake.root!r} yet: `leasehold run` makes it")
-        # As it is spelt: Sail takes ALERTS for another view than alerts, Spark for the same.
+    # As they are spelt: Sail takes ALERTS for another view than alerts, Spark for the same.
+    tables = {word: _NAMES.get(word.lower()) for word in re.findall(r"\w+", statement)}
+    there = {word: table for word, table in tables.items() if table and exists(lake.root, table)}
+    for word, table in there.items():
         lake.read(table).createOrReplaceTempView(word)
+    try:
+        yield
+    finally:
+        for word in there:
+            lake.spark.catalog.dropTempView(word)
 
 
 def _said(message: str, lake: Lake) -> str:
@@ -113,9 +115,9 @@ def _said(message: str, lake: Lake) -> str:
     missing = _NOT_THERE.search(message)
     if missing:
         name = missing["name"].replace("`", "")
-        like = difflib.get_close_matches(name, _NAMES, n=3, cutoff=0.5)
-        hint = f": did you mean {' or '.join(like)}?" if like else ""
-        return f"there is no table {safe(name)!r} in {lake.root!r}{hint} (`leasehold sql --tables` has them all)"
+        if name.lower() in _NAMES:
+            return f"the table {name} is not in {lake.root!r} yet: `leasehold run` makes it"
+        return f"there is no table {safe(name)!r} in {lake.root!r}{_like(name)}"
     column = _NO_COLUMN.search(message)
     if column:
         name = safe((column["spark"] or column["sail"]).replace("`", ""))
@@ -132,8 +134,11 @@ def tables(name: str | None) -> list[tuple[str, str, str]]:
 
 
 def _known(name: str) -> Table:
-    if name in _NAMES:
-        return _NAMES[name]
-    like = difflib.get_close_matches(name, _NAMES, n=3, cutoff=0.5)
-    hint = f": did you mean {' or '.join(like)}?" if like else ""
-    raise LeaseholdError(f"there is no table {name!r}{hint} (`leasehold sql --tables` has them all)")
+    if name not in _NAMES:
+        raise LeaseholdError(f"there is no table {name!r}{_like(name)}")
+    return _NAMES[name]
+
+
+def _like(name: str) -> str:
+    like = difflib.get_close_matches(name.lower(), _NAMES, n=3, cutoff=0.5)
+    return f"{': did you mean ' + ' or '.join(like) + '?' if like else ''} (`leasehold sql --tables` has them all)"

@@ -213,6 +213,38 @@ ASKED: dict[str, dict[str, str]] = {
 """What each saved query is asked of this lake; tests/fixtures/queries/ has the answers"""
 
 
+REFUSED: list[tuple[str, str]] = [
+    ("DROP TABLE alerts", "begins with 'DROP'"),
+    ("/* SELECT */ -- SELECT\n insert INTO alerts SELECT * FROM alerts", "begins with 'INSERT'"),
+    ("DELETE FROM alerts", "begins with 'DELETE'"),
+    ("UPDATE alerts SET status = 'x'", "begins with 'UPDATE'"),
+    ("MERGE INTO alerts USING decisions ON true WHEN MATCHED THEN DELETE", "begins with 'MERGE'"),
+    ("CREATE TEMP VIEW alerts AS SELECT 1", "begins with 'CREATE'"),
+    ("SHOW TABLES", "--tables"),
+    ("SET spark.sql.session.timeZone = 'CET'", "begins with 'SET'"),
+    ("INSERT OVERWRITE DIRECTORY '/x' USING csv SELECT 1", "begins with 'INSERT'"),
+    ("EXECUTE IMMEDIATE 'DROP VIEW alerts'", "begins with 'EXECUTE'"),
+    ("BEGIN DELETE FROM alerts; END", "begins with 'BEGIN'"),
+    ("WITH a AS (SELECT * FROM alerts) INSERT INTO alerts SELECT * FROM a", "the query failed"),
+    ("FROM alerts INSERT INTO alerts SELECT *", "the query failed"),
+    ("(DELETE FROM alerts)", "the query failed"),
+    ("SELECT 1; DELETE FROM alerts", "the query failed"),
+    ("SELECT 1) x; DELETE FROM alerts --", "the query failed"),
+    ("SELECT reflect('java.lang.System', 'getenv')", "'reflect' is refused"),
+    ("SELECT `java_method`('java.lang.System', 'getenv')", "'java_method' is refused"),
+    ("SELECT IDENTIFIER('ref' || 'lect')('java.lang.System', 'getenv')", "'IDENTIFIER(' is refused"),
+    ("SELECT TRANSFORM(a) USING 'touch x' AS (x) FROM VALUES (1) t(a)", "is refused"),
+    ('FROM alerts MAP title USING/* */-- x\n "touch x" AS (x)', "is refused"),
+    ("SELECT * FROM alrets", "there is no table 'alrets'"),
+    ("SELECT * FROM alrets", "did you mean alerts"),
+    ("SELECT nope FROM alerts", "there is no column 'nope'"),
+    ("SELECT * FROM alerts WHERE functions = :f", "--param f=…"),
+    ("SELECT 1 / 0", "the query failed"),
+    (" ; ", "give a query"),
+]
+"""What `leasehold sql` does not do, on either engine, with a part of what it says"""
+
+
 def make(root: Path, spark: SparkSession | None = None) -> Lake:
     """The lake, with all tables, most of them empty."""
     lake = Lake(spark, str(root))  # type: ignore[arg-type]  # making tables takes no engine
