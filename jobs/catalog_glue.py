@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,7 +35,9 @@ def client() -> Any:
     """Glue, with AWS's usual credentials, region and endpoint. Raises LeaseholdError."""
     with _said("make a client of Glue"):
         retries = {"mode": "standard", "total_max_attempts": 8}
-        return boto3.session.Session().client("glue", config=Config(retries=retries))
+        # boto3 alone does not know AWS_REGION, unlike AWS's other tools.
+        region = os.environ.get("AWS_REGION") or None
+        return boto3.session.Session(region_name=region).client("glue", config=Config(retries=retries))
 
 
 def register(glue: Any, tables: Iterable[Table], root: str, database: str, move: bool = False) -> list[Outcome]:
