@@ -12,11 +12,14 @@ export PATH="${here%/*}/.airflow/bin:$PATH"
 export AIRFLOW__CORE__DAGS_FOLDER="$here" AIRFLOW__CORE__LOAD_EXAMPLES=False
 export AIRFLOW__CORE__EXECUTOR=LocalExecutor AIRFLOW__CORE__PARALLELISM=4
 export AIRFLOW__API__HOST=127.0.0.1 AIRFLOW__API__PORT="$port" AIRFLOW__API__BASE_URL="http://127.0.0.1:$port"
+# A small machine, busy with the jobs, is slow and not broken: Airflow kills a task whose first call takes 30 seconds.
+export AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT=60 AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS=20
+export AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT=120 AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT=180
 
 airflow db migrate > "$AIRFLOW_HOME/migrate.log" 2>&1 || { cat "$AIRFLOW_HOME/migrate.log"; exit 1; }
 airflow pools import "$here/pools.json" > /dev/null
 cat <<END
-Airflow comes up at http://127.0.0.1:$port in half a minute; Ctrl-C ends it.
+Airflow comes up at http://127.0.0.1:$port in a minute; Ctrl-C ends it.
   User admin; its password is in $AIRFLOW_HOME/simple_auth_manager_passwords.json.generated
   DAGs begin paused: switch leasehold_hourly on, then leasehold_nightly, and open their Docs.
   What they start, and over which days, says $LEASEHOLD_AIRFLOW

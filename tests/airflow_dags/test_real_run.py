@@ -194,7 +194,7 @@ def test_airflow_makes_the_lake_of_a_direct_run(airflow: Airflow, folder: Path, 
     (night,) = nights()
     assert moment(night["start_date"]) > max(moment(one["end_date"]) for one in runs.values())
     (wait,) = airflow.tries(NIGHT, "wait_for_hours").values()
-    assert "not run yet: 24 hours" in airflow.log(wait, 1)
+    assert "not run yet: " in airflow.log(wait, 1)
     # One at a time.
     writers = sorted((moment(one["start_date"]), moment(one["end_date"])) for one in (*runs.values(), night))
     assert all(end < start for (_, end), (start, _) in itertools.pairwise(writers))
