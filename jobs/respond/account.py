@@ -83,8 +83,29 @@ def read(aws: Aws, functions: Sequence[str], places: Iterable[FunctionPlace]) ->
         ask = aws("lambda").get_function_concurrency
         return {name: ask(FunctionName=name).get("ReservedConcurrentExecutions") for name in functions}
 
-    reserved = _part(failures, "concurrency", concurrency, {})
-    return replace(seen, acls=acls, concurrency=reserved, failures=failures)
+    def rules() -> tuple[Row, ...]:
+        groups = sorted({group for place in here for group in place.security_group_ids})
+        of_groups = [{"Name": "group-id", "Values": groups}]
+        return ec2("describe_security_group_rules", "SecurityGroupRules", Filters=of_groups) if groups else ()
+
+    return replace(
+        seen,
+        acls=acls,
+        rules=_part(failures, "rules", rules, ()),
+        concurrency=_part(failures, "concurrency", concurrency, {}),
+        firewalls=_part(failures, "firewalls", lambda: _firewalls(aws, vpcs), ()) if vpcs else (),
+        failures=failures,
+    )
+
+
+def _firewalls(aws: Aws, vpcs: list[str]) -> tuple[Row, ...]:
+    """The firewalls of VPCs, each with its Policy."""
+    client, found = aws("network-firewall"), []
+    for one in _Pages(client)("list_firewalls", "Firewalls", VpcIds=vpcs):
+        firewall: Row = client.describe_firewall(FirewallArn=one["FirewallArn"])["Firewall"]
+        policy = client.describe_firewall_policy(FirewallPolicyArn=firewall["FirewallPolicyArn"])["FirewallPolicy"]
+        found.append({**firewall, "Policy": policy})
+    return tuple(found)
 
 
 class _Pages:

@@ -71,6 +71,8 @@ def _last_day(lake: Lake, table: Table, column: str) -> date | None:
 
 
 def _sharing_role(configs: DataFrame, functions: Sequence[str]) -> list[str]:
+    if not functions:
+        return []
     roles = configs.where(F.col("function_name").isin(*functions)).select("role").distinct()
     return [str(n) for n in configs.join(roles, "role", "left_semi").toArrow().column("function_name").to_pylist()]
 

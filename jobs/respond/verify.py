@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.conditions import sql_time
@@ -36,19 +37,25 @@ def from_data(lake: Lake, action: Action) -> Verdict:
     after = action.applied_at + SETTLING
     names = [name for name in str(action.row["functions"]).split(", ") if name]
     if action.row["destination"]:
-        reached = _reached(lake, FLOW_LOGS, "end_time")
-        flows = lake.read(FUNCTION_FLOWS).where(_from(after, "window_start"))
+        reached = _reached(lake, action, FLOW_LOGS, "end_time")
+        flows = _of(lake, action, FUNCTION_FLOWS).where(_from(after, "window_start"))
         rows = blast_radius.since(flows, ip_network(action.row["destination"]), names).toArrow().to_pylist()
         return judge_traffic(rows, reached, after, str(action.row["way"]))
     if action.row["way"] == "reserved concurrency":
-        reached = _reached(lake, FUNCTION_METRICS, "minute")
-        minutes = lake.read(FUNCTION_METRICS).where(_from(after, "minute")).where(F.col("function_name").isin(*names))
+        reached = _reached(lake, action, FUNCTION_METRICS, "minute")
+        minutes = (
+            _of(lake, action, FUNCTION_METRICS).where(_from(after, "minute")).where(F.col("function_name").isin(*names))
+        )
         invoked = F.when(F.col("metric_name") == "Invocations", F.col("value")).otherwise(0.0)
         throttled = F.when(F.col("metric_name") == "Throttles", F.col("value")).otherwise(0.0)
         found = minutes.agg(F.sum(invoked).alias("done"), F.sum(throttled).alias("refused"))
         return _judge(found.toArrow().to_pylist()[0], reached, after, ("invocations", "throttled ones"))
-    reached = _reached(lake, FUNCTION_API_CALLS, "event_time")
-    calls = lake.read(FUNCTION_API_CALLS).where(_from(after, "event_time")).where(F.col("function_name").isin(*names))
+    reached = _reached(lake, action, FUNCTION_API_CALLS, "event_time")
+    calls = (
+        _of(lake, action, FUNCTION_API_CALLS)
+        .where(_from(after, "event_time"))
+        .where(F.col("function_name").isin(*names))
+    )
     refused = F.coalesce(F.col("error_code"), F.lit("")).rlike("AccessDenied|Unauthorized|Forbidden")
     found = calls.agg(F.count_if(~refused).alias("done"), F.count_if(refused).alias("refused"))
     return _judge(found.toArrow().to_pylist()[0], reached, after, ("API calls", "denied ones"))
@@ -96,8 +103,14 @@ def _too_early(reached: datetime | None, after: datetime) -> Verdict:
     return Verdict(TOO_EARLY, f"The data {until}: take in what came after {moment(after)} with `leasehold run hourly`.")
 
 
-def _reached(lake: Lake, table: Table, column: str) -> datetime | None:
-    found: datetime | None = lake.read(table).agg(F.max(column).alias("t")).toArrow().column(0)[0].as_py()
+def _of(lake: Lake, action: Action, table: Table) -> DataFrame:
+    """The rows of the action's account and region."""
+    here = (F.col("account_id") == F.lit(action.row["account_id"])) & (F.col("region") == F.lit(action.row["region"]))
+    return lake.read(table).where(here)
+
+
+def _reached(lake: Lake, action: Action, table: Table, column: str) -> datetime | None:
+    found: datetime | None = _of(lake, action, table).agg(F.max(column).alias("t")).toArrow().column(0)[0].as_py()
     return found
 
 

@@ -29,12 +29,12 @@ def show_plan(
     place = f"account {case.account_id}, {case.region}"
     facts(console, [("where", place), ("functions", ", ".join(case.functions) or None), ("history", days)])
     if not_asked:
-        _lines(console, [f"The account was not asked, so nothing can be applied yet: {not_asked}."])
+        _lines(console, [f"The account was not asked, so nothing can be applied yet: {not_asked}.", "Then plan again."])
     for number, way in enumerate(ways, 1):
-        _way(console, number, way, ids.get(way.name), not_asked, options)
+        _way(console, number, way, ids.get(way.name), options)
 
 
-def _way(console: Console, number: int, way: Way, action_id: str | None, not_asked: str, options: str) -> None:
+def _way(console: Console, number: int, way: Way, action_id: str | None, options: str) -> None:
     console.print(Text(f"\n{number}. {way.title}", style="bold"))
     if way.obstacle:
         _lines(console, [f"Not possible: {way.obstacle}."])
@@ -48,8 +48,6 @@ def _way(console: Console, number: int, way: Way, action_id: str | None, not_ask
     if action_id:
         _titled(console, "The changes", [change.says for change in way.changes])
         console.print(Text(f"Apply it: leasehold respond apply {action_id}{options}"), soft_wrap=True)
-    elif not_asked:
-        _lines(console, ["Apply it: give AWS credentials, and plan again."])
 
 
 def _talk_table(way: Way) -> Any:

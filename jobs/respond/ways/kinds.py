@@ -8,10 +8,12 @@ from datetime import datetime
 from types import ModuleType
 
 from jobs.respond.model import Aws, Case, Change, Seen, State, Way
-from jobs.respond.ways import concurrency, network_acl, role_policy
+from jobs.respond.ways import concurrency, firewall, network_acl, role_policy, security_group
 
 PLANS: dict[str, Callable[[Case, Seen | None], Way]] = {
     network_acl.NAME: network_acl.plan,
+    firewall.NAME: firewall.plan,
+    security_group.NAME: security_group.plan,
     concurrency.NAME: concurrency.plan,
     role_policy.NAME: role_policy.plan,
 }
@@ -33,6 +35,12 @@ def _of(module: ModuleType) -> Kind:
 
 KINDS: dict[str, Kind] = {
     network_acl.ENTRY: _of(network_acl),
+    firewall.GROUP: Kind(firewall.look_group, firewall.do_group, firewall.undo_group),
+    firewall.REFERENCE: Kind(firewall.look_reference, firewall.do_reference, firewall.undo_reference),
+    security_group.ADDED: Kind(security_group.look_added, security_group.do_added, security_group.undo_added),
+    security_group.NARROWED: Kind(
+        security_group.look_narrowed, security_group.do_narrowed, security_group.undo_narrowed
+    ),
     concurrency.RESERVED: _of(concurrency),
     role_policy.POLICY: _of(role_policy),
 }

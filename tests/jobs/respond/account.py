@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
+from moto.ec2.models.security_groups import SecurityGroupBackend
 
 from jobs.respond.account import read
 from jobs.respond.guarded import guarded
@@ -18,6 +19,7 @@ from jobs.respond.journal import plan as keep
 from jobs.respond.model import Case, FunctionPlace, History, Row, Talker, Way
 from jobs.respond.plan import ways
 from tests.jobs.collect.aws import OWN, Aws, client
+from tests.jobs.respond.firewall import Firewall
 
 REGION = "eu-west-1"
 NOON = datetime(2026, 3, 12, 12, tzinfo=UTC)
@@ -36,6 +38,7 @@ class Perilous(Aws):
     def __init__(self) -> None:
         super().__init__()
         _MADE.clear()
+        self.firewall: Firewall | None = None
         self.fails_at = 0
         self.lost_at = 0
         self.last = 0
@@ -110,10 +113,17 @@ def make_account() -> Account:
         ec2.create_network_acl_entry(NetworkAclId=second, Egress=egress, **theirs)
     [moved] = [a for a in first["Associations"] if a["SubnetId"] == two]
     ec2.replace_network_acl_association(AssociationId=moved["NetworkAclAssociationId"], NetworkAclId=second)
+    # Of IPv4 two rules, so that calls that list them stay short; of IPv6 all is allowed.
+    tcp = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    nearby = {**tcp, "IpRanges": [{"CidrIp": "198.51.100.0/24", "Description": "partners"}]}
+    region = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "198.51.100.64/28"}]}
+    all_of_ipv4 = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    group = ec2.create_security_group(GroupName="orders", Description="of orders", VpcId=vpc)["GroupId"]
+    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=[all_of_ipv4])
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[nearby, region])
     clients("iam").create_role(RoleName="worker", Path="/service/", AssumeRolePolicyDocument="{}")
     theirs_too = {"RoleName": "worker", "PolicyName": "theirs", "PolicyDocument": json.dumps(_THEIRS)}
     clients("iam").put_role_policy(**theirs_too)
-    group = ec2.create_security_group(GroupName="orders", Description="of orders", VpcId=vpc)["GroupId"]
     for name in FUNCTIONS:
         clients("lambda").create_function(
             FunctionName=name, Runtime="python3.12", Role=f"arn:aws:iam::{OWN}:role/service/worker", Handler="a.b",
@@ -129,6 +139,21 @@ _THEIRS = {
 }
 _WORK = {"invocations": 7, "busy_days": 1, "api_calls": 3, "apis": 1, "peers": 1}
 _MADE: dict[str, Any] = {}
+
+
+_modify = SecurityGroupBackend.modify_security_group_rules
+
+
+def modified_as_aws_does(self: Any, group_id: str, rules: dict[str, Row]) -> None:
+    """What moto leaves undone: the network of an IPv6 rule; and a rule for all protocols has no ports."""
+    _modify(self, group_id, rules)
+    group = self.get_security_group_by_name_or_id(group_id)
+    for rule_id, rule in rules.items():
+        kept = group.get_rule(rule_id)
+        if rule.get("CidrIpv6"):
+            kept.ip_range["CidrIpv6"] = rule["CidrIpv6"]
+        if rule["IpProtocol"] == "-1":
+            kept.from_port = kept.to_port = None
 
 
 def clients(service: str) -> Any:
@@ -173,10 +198,10 @@ def kept(journal: Memory, account: Account, name: str, **fields: Any) -> Action:
     return find(journal, made)
 
 
-def answers() -> str:
-    """All that the account answers to Describe* and Get*, whatever the order."""
+def answers(aws: Perilous | None = None) -> str:
+    """All that the account answers to Describe* and Get*, whatever the order; of the firewall, too, with `aws`."""
     ec2 = clients("ec2")
-    found = {
+    found: Row = {
         "acls": ec2.describe_network_acls()["NetworkAcls"],
         "groups": ec2.describe_security_groups()["SecurityGroups"],
         "rules": ec2.describe_security_group_rules()["SecurityGroupRules"],
@@ -186,6 +211,8 @@ def answers() -> str:
             for name in clients("iam").list_role_policies(RoleName="worker")["PolicyNames"]
         ],
     }
+    if aws is not None and aws.firewall is not None:
+        found["firewall"] = aws.firewall.answers()
     return json.dumps(_sorted(found), sort_keys=True, default=str, indent=1)
 
 

@@ -15,8 +15,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.cli import main
+from jobs.respond.verify import HOLDS, LEAKS, QUIET, TOO_EARLY, judge_traffic
 from jobs.storage import Lake
-from tests.jobs.respond.account import NOON, Account, Perilous, answers
+from tests.jobs.respond.account import NOON, Account, Perilous, answers, clients
 from tests.lakes import read
 from tests.rows import ACCOUNT, REGION, Row
 from transforms.schemas import (
@@ -170,12 +171,56 @@ def test_from_alert_to_block_and_back(run: Run, lake: Lake, monkeypatch: pytest.
     assert json.loads(run("list", "--json")[1])[0]["stands"] == "rolled back"
 
 
+def applied(run: Run, way: str) -> str:
+    """Plan and apply one way; returns the action's id."""
+    plan = json.loads(run("plan", ALERT, "--json")[1])
+    action = next(one for one in plan["ways"] if one["way"] == way)["action_id"]
+    assert run("apply", action, "--yes")[0] == 0
+    return str(action)
+
+
+def test_verify_looks_at_metrics_and_calls(run: Run, lake: Lake) -> None:
+    before, later = answers(), datetime.now(UTC) + timedelta(minutes=20)
+    mine: Row = {**HERE, "function_name": "orders", "date": later.date()}
+    stopped, denied = applied(run, "reserved concurrency"), applied(run, "role policy")
+    minute = {**mine, "minute": later, "metric_name": "Throttles", "value": 4.0}
+    call = {**mine, "event_id": "e1", "event_time": later, "service": "s3", "error_code": "AccessDenied"}
+    lake.append(FUNCTION_METRICS, lake.frame(FUNCTION_METRICS, [minute]))
+    lake.append(FUNCTION_API_CALLS, lake.frame(FUNCTION_API_CALLS, [call]))
+    assert "holds: There were no invocations" in run("verify", stopped)[1]
+    assert "holds: There were no API calls" in run("verify", denied)[1]
+    elsewhere = {**minute, "metric_name": "Invocations", "account_id": "111122223333"}
+    lake.append(FUNCTION_METRICS, lake.frame(FUNCTION_METRICS, [elsewhere]))
+    assert run("verify", stopped)[0] == 0
+    lake.append(FUNCTION_METRICS, lake.frame(FUNCTION_METRICS, [{**minute, "metric_name": "Invocations"}]))
+    lake.append(FUNCTION_API_CALLS, lake.frame(FUNCTION_API_CALLS, [{**call, "event_id": "e2", "error_code": None}]))
+    code, said = run("verify", stopped)
+    assert code == 1 and "does not hold: There were 4 invocations" in said
+    code, said = run("verify", denied)
+    assert code == 1 and "does not hold: There were 1 API calls" in said
+    # Somebody raises it again: that is seen, and theirs is left.
+    clients("lambda").put_function_concurrency(FunctionName="orders", ReservedConcurrentExecutions=9)
+    assert "1 of 1 changes are not in force any more" in run("verify", stopped)[1]
+    assert "somebody else has changed them" in run("rollback", stopped, "--yes")[1]
+    clients("lambda").delete_function_concurrency(FunctionName="orders")
+    run("rollback", denied, "--yes")
+    assert answers() == before
+
+
+def test_behind_a_firewall_nothing_may_return() -> None:
+    row: Row = {"concerned": True, "accepted": 3, "refused": 0, "bytes_out": 180, "bytes_in": 0, "last_accepted": NOON}
+    until = NOON + timedelta(hours=1)
+    assert judge_traffic([row], until, NOON, "network firewall").word == HOLDS
+    assert judge_traffic([row], until, NOON, "network acl").word == LEAKS
+    assert judge_traffic([{**row, "bytes_in": 1}], until, NOON, "network firewall").word == LEAKS
+    assert judge_traffic([], until, NOON, "network acl").word == QUIET
+    assert judge_traffic([row], NOON, NOON, "network acl").word == TOO_EARLY
+
+
 def test_what_is_over_expires(run: Run, lake: Lake, aws: Perilous) -> None:
     before = answers()
-    run("plan", ALERT)
-    action = read(lake.root, RESPONSE_ACTIONS).to_pylist()[0]["action_id"]
-    run("apply", action, "--yes", "--ttl", "1m")
-    # A minute later; the account is in a bad mood.
+    action = applied(run, "network acl")
+    # A day later; the account is in a bad mood.
     last = read(lake.root, RESPONSE_ACTIONS).to_pylist()
     mine = max((row for row in last if row["action_id"] == action), key=lambda row: row["step"])
     over = {**mine, "step": mine["step"] + 1, "expires_at": datetime.now(UTC) - timedelta(seconds=1)}
@@ -184,7 +229,7 @@ def test_what_is_over_expires(run: Run, lake: Lake, aws: Perilous) -> None:
     aws.scripts["DeleteNetworkAclEntry"] = lambda _: refused
     code, said = run("expire")
     assert code == 1 and "could not be rolled back" in said and f"leasehold respond rollback {action}" in said
-    aws.scripts.clear()
+    del aws.scripts["DeleteNetworkAclEntry"]
     assert run("expire")[1].endswith("1 actions rolled back\n")
     assert answers() == before
 

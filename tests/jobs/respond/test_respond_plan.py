@@ -17,6 +17,8 @@ from jobs.respond.model import Case, FunctionPlace, History, Network, Row, Seen,
 from jobs.respond.plan import destination_of, ways
 from tests.jobs.respond.account import talker
 
+POLICY = "arn:aws:network-firewall:eu-west-1:123456789012:firewall-policy/egress"
+FIREWALL: Row = {"VpcId": "vpc-1", "FirewallPolicyArn": POLICY, "Policy": {}}
 VPC, SUBNETS, GROUPS = "vpc-1", ("subnet-1", "subnet-2"), ("sg-1", "sg-2")
 OWN_RANGES = ("10.7.0.0/16", "198.18.7.0/24", "2001:db8:7::/56")
 LISTED = ("203.0.113.0/25", "198.51.100.8/32", "2001:db8:bbbb::/48")
@@ -76,6 +78,20 @@ def entries(draw: st.DrawFn) -> list[Row]:
 
 
 @st.composite
+def egress_rules(draw: st.DrawFn) -> list[Row]:
+    """Those of a security group."""
+    blocks = draw(st.lists(st.one_of(st.sampled_from(["0.0.0.0/0", "::/0", "198.51.0.0/16"]), cidrs), unique=True))
+    group = draw(st.sampled_from(GROUPS))
+    return [
+        {
+            "SecurityGroupRuleId": f"sgr-{group}-{n}", "GroupId": group, "IsEgress": True, "IpProtocol": "-1",
+            "FromPort": -1, "ToPort": -1, "CidrIpv6" if ":" in block else "CidrIpv4": block,
+        }
+        for n, block in enumerate(blocks)
+    ]  # fmt: skip
+
+
+@st.composite
 def situations(draw: st.DrawFn) -> tuple[Case, Seen]:
     acls = [
         {"NetworkAclId": f"acl-{n}", "Associations": [{"SubnetId": subnet}], "Entries": draw(entries())}
@@ -93,6 +109,9 @@ def situations(draw: st.DrawFn) -> tuple[Case, Seen]:
         endpoints=({"VpcEndpointType": "Gateway", "ServiceName": "com.amazonaws.eu-west-1.s3"},),
         prefix_lists=({"PrefixListName": "com.amazonaws.eu-west-1.s3", "Cidrs": ["198.51.100.248/29"]},),
         addresses=({"PublicIp": "192.0.2.200"},),
+        rules=tuple(draw(egress_rules())),
+        firewalls=draw(st.sampled_from([(), (FIREWALL,)])),
+        concurrency={"f": draw(st.sampled_from([None, 0, 5]))},
     )  # fmt: skip
     role = "arn:aws:iam::123456789012:role/worker"
     past = History("2026-02-05", "2026-03-12", (talker(),), (FunctionPlace("f", VPC, SUBNETS, GROUPS, role),))
@@ -127,6 +146,11 @@ def test_generated_plans(situation: tuple[Case, Seen]) -> None:
         assert action_id(case, way) == action_id(case, way)
         if way.name == "network acl" and way.changes:
             check_acls(case, seen, way)
+        if way.name == "security group" and way.changes:
+            check_groups(case, seen, way)
+        if way.name == "network firewall" and way.changes:
+            [rule] = way.changes[0].after["RuleGroup"]["RulesSource"]["StatefulRules"]
+            assert rule["Header"]["Destination"] == str(case.destination)
 
 
 def touches_protected(network: Network) -> bool:
@@ -159,11 +183,34 @@ def check_acls(case: Case, seen: Seen, way: Way) -> None:
                     assert decides(rules, egress, other) == decides(acl["Entries"], egress, other)
 
 
+def check_groups(case: Case, seen: Seen, way: Way) -> None:
+    """What is left out cannot be reached any more, all else can as before, within the quota."""
+    assert case.destination is not None and way.destination is not None
+    assert case.destination.subnet_of(way.destination)  # type: ignore[arg-type]
+    changed = {one.resource.partition("/")[2]: one.after for one in way.changes if one.before is not None}
+    rules = [{**rule, **changed.get(str(rule["SecurityGroupRuleId"]), {})} for rule in seen.rules]
+    for change in way.changes:
+        for cidr in change.after.get("Cidrs", []):
+            rules.append({"GroupId": change.resource, "CidrIpv6" if ":" in cidr else "CidrIpv4": cidr})
+    for key in ("CidrIpv4", "CidrIpv6"):
+        assert sum(key in rule for rule in rules) <= max(60, sum(key in rule for rule in seen.rules))
+    for address in (case.destination[0], case.destination[-1]):
+        assert not allowed(rules, str(address))
+    for other in (*NEVER, "198.51.100.77", "203.0.113.200", "2001:db8:9::1", "192.0.2.1", "8.0.0.1", "2600::1"):
+        if ip_address(other) not in way.destination:
+            assert allowed(rules, other) == allowed(list(seen.rules), other)
+
+
+def allowed(rules: list[Row], address: str) -> bool:
+    return any(ip_address(address) in ip_network(rule.get("CidrIpv4") or rule["CidrIpv6"]) for rule in rules)
+
+
 def test_generated_plans_were_of_all_sorts() -> None:
     """Else the thousand would say little."""
     if not reached:  # run alone
         test_generated_plans()
-    assert min(reached["network acl possible"], reached["network acl not"]) > 50, reached
+    for name in ("network acl", "network firewall", "security group", "reserved concurrency"):
+        assert min(reached[f"{name} possible"], reached[f"{name} not"]) > 50, reached
 
 
 @pytest.mark.parametrize(
