@@ -134,6 +134,8 @@ class Case:
     guarded: tuple[Guarded, ...]
     network_acl_rules: int = 20
     security_group_rules: int = 60
+    service: str = ""
+    """the AWS service that the destination is an address of"""
     no_destination: str = "the alert names no destination"
 
     @property

@@ -25,6 +25,11 @@ def destination_of(alert: Row, given: str | None) -> Network | None:
             raise LeaseholdError(
                 f"--destination takes an address or a network as 198.51.100.0/24, not {given!r}: {error}"
             ) from None
+    return peer_of(alert)
+
+
+def peer_of(alert: Row) -> Network | None:
+    """The address of the alert's peer, if it is about one."""
     if alert["peer_kind"] is None or not alert["peer_addr"]:
         return None
     try:
@@ -47,6 +52,7 @@ def case_of(alert: Row, functions: tuple[str, ...], network: Network | None, pas
         network_acl_rules=settings.network_acl_rules,
         security_group_rules=settings.security_group_rules,
         no_destination=why,
+        service=str(alert["peer_name"]) if alert["peer_kind"] == "aws_service" and network == peer_of(alert) else "",
     )
 
 

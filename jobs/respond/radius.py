@@ -38,12 +38,14 @@ def what_stops(case: Case, functions: Iterable[str]) -> tuple[Row, ...]:
 def in_words(case: Case, rows: tuple[Row, ...]) -> str:
     """`3 talked to it in the 36 days to 2026-03-12; it is in the baseline of orders.`"""
     since = f"since {case.history.first_day}"
+    # AWS moves services about.
+    many = f" It is one of many addresses of {case.service}; whoever uses that meets it." if case.service else ""
     if not rows:
-        return f"Nobody there talked to it {since}."
+        return f"Nobody there talked to it {since}.{many}"
     usual = [row["who"] for row in rows if row["normal"]]
     beyond = [row["who"] for row in rows if row["normal"] is None]
     said = f"{', '.join(row['who'] for row in rows)} talked to it {since}; "
     said += f"it is in the baseline of {', '.join(usual)}." if usual else "it is in nobody's baseline."
     if beyond:
         said += f" What {', '.join(beyond)} usually does is not learned: ask who owns it."
-    return said
+    return said + many

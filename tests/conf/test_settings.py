@@ -41,6 +41,27 @@ def test_accounts_to_poll(tmp_path: Path) -> None:
     assert "e-1" not in repr(settings)
 
 
+def test_where_to_respond_and_what_to_protect(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "responders: [{account_id: '210987654321', role_name: leasehold-respond, external_id: e-2}]\n"
+        "protected_networks: [198.51.100.0/24, '2001:db8::/32', 192.0.2.7]\n"
+    )
+    settings = load(str(path))
+    role = "arn:aws:iam::210987654321:role/leasehold-respond"
+    assert settings.responders == (Account("210987654321", role, "e-2"),)
+    assert settings.protected_networks == ("198.51.100.0/24", "2001:db8::/32", "192.0.2.7/32")
+    for text, message in (
+        ("responders: [{account_id: '1'}]", "must be 12 digits"),
+        ("responders: [{account_id: '210987654321'}, {account_id: '210987654321'}]", "responders lists 210987654321"),
+        ("protected_networks: [198.51.100.1/24]", "host bits set"),
+        ("protected_networks: 198.51.100.0/24", "protected_networks must be a list"),
+    ):
+        path.write_text(text)
+        with pytest.raises(SettingsError, match=message):
+            load(str(path))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from rich.console import Console
 
+from jobs.answers import alert_table
 from jobs.cli import main
+from jobs.options import options_said
 from jobs.respond.verify import HOLDS, LEAKS, QUIET, TOO_EARLY, judge_traffic
 from jobs.storage import Lake
 from tests.jobs.respond.account import NOON, Account, Perilous, answers, clients
@@ -205,6 +208,16 @@ def test_verify_looks_at_metrics_and_calls(run: Run, lake: Lake) -> None:
     clients("lambda").delete_function_concurrency(FunctionName="orders")
     run("rollback", denied, "--yes")
     assert answers() == before
+
+
+def test_the_alerts_text_names_the_command() -> None:
+    """Two commands from the list to the plan, to be typed as they stand there."""
+    console = Console(file=io.StringIO(), width=120)
+    row = {"alert_id": ALERT, "severity": "high", "status": "open", "opened_at": NOON, "title": "t", "summary": "s"}
+    console.print(alert_table([row], options_said(Path("my demo/leasehold.yaml"), None)))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "leasehold explain 38176593 --config 'my demo/leasehold.yaml'" in said
+    assert "leasehold respond plan 38176593 --config 'my demo/leasehold.yaml'" in said
 
 
 def test_behind_a_firewall_nothing_may_return() -> None:

@@ -105,13 +105,13 @@ def calls_of(aws: Perilous, doing: Callable[[Memory, Action], Action], journal: 
 def test_any_call_fails_or_its_answer_is_lost(
     aws: Perilous, account: Account, name: str, fields: dict[str, Any]
 ) -> None:
-    before, journal = answers(aws), Memory()
+    before, journal = answers(aws, name), Memory()
     action = kept(journal, account, name, **fields)
     planned = action.row
     applying = calls_of(aws, do_apply, journal, action)
-    changed = nameless(answers(aws))
+    changed = nameless(answers(aws, name))
     rolling = calls_of(aws, do_rollback, journal, action)
-    assert answers(aws) == before and applying > 2 < rolling
+    assert answers(aws, name) == before and applying > 2 < rolling
     for peril in ("fails_at", "lost_at"):
         for number in range(1, applying + 1):
             journal = Memory(planned)
@@ -124,12 +124,12 @@ def test_any_call_fails_or_its_answer_is_lost(
                 # Nothing is left, and nothing is left to be done.
                 assert find(journal, action.id).event in (PLANNED, ROLLED_BACK)
                 aws.safely()
-                assert answers(aws) == before, (peril, number)
+                assert answers(aws, name) == before, (peril, number)
             else:
                 aws.safely()
-                assert peril == "lost_at" and nameless(answers(aws)) == changed
+                assert peril == "lost_at" and nameless(answers(aws, name)) == changed
                 do_rollback(journal, action)
-            assert answers(aws) == before, (peril, number)
+            assert answers(aws, name) == before, (peril, number)
         for number in range(1, rolling + 1):
             journal = Memory(planned)
             do_apply(journal, action)
@@ -144,18 +144,18 @@ def test_any_call_fails_or_its_answer_is_lost(
                 assert peril == "lost_at"
             aws.safely()
             assert do_rollback(journal, action).event == ROLLED_BACK
-            assert answers(aws) == before, (peril, number)
+            assert answers(aws, name) == before, (peril, number)
 
 
 @each_way
 def test_the_process_is_killed_after_any_call(
     aws: Perilous, account: Account, name: str, fields: dict[str, Any]
 ) -> None:
-    before, journal = answers(aws), Memory()
+    before, journal = answers(aws, name), Memory()
     action = kept(journal, account, name, **fields)
     planned = action.row
     applying = calls_of(aws, do_apply, journal, action)
-    changed = nameless(answers(aws))
+    changed = nameless(answers(aws, name))
     rolling = calls_of(aws, do_rollback, journal, action)
     for number in range(1, applying + 1):
         for goes_on in (False, True):
@@ -167,9 +167,9 @@ def test_the_process_is_killed_after_any_call(
             aws.safely()
             if goes_on:
                 assert do_apply(journal, action).event == APPLIED
-                assert nameless(answers(aws)) == changed, number
+                assert nameless(answers(aws, name)) == changed, number
             do_rollback(journal, action)
-            assert answers(aws) == before, number
+            assert answers(aws, name) == before, number
     for number in range(1, rolling + 1):
         journal = Memory(planned)
         do_apply(journal, action)
@@ -179,14 +179,14 @@ def test_the_process_is_killed_after_any_call(
             do_rollback(journal, action)
         aws.safely()
         assert do_rollback(journal, action).event == ROLLED_BACK
-        assert answers(aws) == before, number
+        assert answers(aws, name) == before, number
 
 
 @every_way
 def test_the_process_is_killed_after_any_row(
     aws: Perilous, account: Account, name: str, fields: dict[str, Any]
 ) -> None:
-    before = answers(aws)
+    before = answers(aws, name)
     for row in range(2, 6):
         journal = Memory()
         action = kept(journal, account, name, **fields)
@@ -200,7 +200,7 @@ def test_the_process_is_killed_after_any_row(
         assert [one.id for one in late] == ([] if row == 5 else [action.id])
         assert execute.due(actions(journal.rows()), NOON + DAY - timedelta(seconds=1)) == []
         do_rollback(journal, action)
-        assert answers(aws) == before, row
+        assert answers(aws, name) == before, row
 
 
 def test_what_somebody_else_made_is_never_touched(account: Account) -> None:

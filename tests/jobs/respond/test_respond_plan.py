@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conf.settings import Settings
 from jobs.errors import LeaseholdError
 from jobs.respond.guarded import guarded, refusal
 from jobs.respond.model import Case, FunctionPlace, History, Network, Row, Seen, Way, action_id
-from jobs.respond.plan import destination_of, ways
+from jobs.respond.plan import case_of, destination_of, ways
+from jobs.respond.radius import in_words, who_talks
 from tests.jobs.respond.account import talker
 
 POLICY = "arn:aws:network-firewall:eu-west-1:123456789012:firewall-policy/egress"
@@ -247,6 +249,19 @@ def test_the_destination() -> None:
     assert destination_of(alert(peer_addr="[red]x"), None) is None
     with pytest.raises(LeaseholdError, match="--destination takes an address"):
         destination_of(alert(), "198.51.100.1/24")
+
+
+def test_an_address_of_an_aws_service_is_one_of_many() -> None:
+    past = History("2026-02-05", "2026-03-12", (talker(),))
+    of_s3 = {"alert_id": "a1", "account_id": "1", "region": "r", "peer_name": "S3", **alert(peer_kind="aws_service")}
+    for instead, service in ((None, "S3"), ("198.51.100.0/24", "")):
+        case = case_of(of_s3, ("f",), destination_of(of_s3, instead), past, Settings())
+        assert case.service == service
+        assert ("one of many addresses of S3" in in_words(case, ())) == bool(service)
+    assert "in nobody's baseline. It is one of many" in in_words(
+        case_of(of_s3, ("f",), destination_of(of_s3, None), past, Settings()),
+        who_talks(past, ip_network("198.51.100.66/32"), lambda _: True),
+    )
 
 
 def test_a_shared_acl_and_a_full_one() -> None:
