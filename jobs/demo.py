@@ -16,6 +16,7 @@ from conf.settings import load
 from jobs.answers import alert_table
 from jobs.errors import BusyError, LeaseholdError
 from jobs.lock import held_by
+from jobs.options import options_said
 from jobs.runner import bars, run_all, running
 from jobs.session import missing_for
 from jobs.show import Row, moment
@@ -65,7 +66,7 @@ def run(out: Path, days: int, seed: int, engine: str, master: str | None, consol
         run_all(lake, settings, window, shown)
         rows = lake.read(ALERTS).orderBy("opened_at", "alert_id").toArrow().to_pylist()
         certainty = _certainty(lake)
-    console.print(alert_table(rows, f" --config {settings_file}"))
+    console.print(alert_table(rows, options_said(settings_file, None)))
     console.print(Text(certainty))
     _next_steps(console, settings_file, rows)
 
