@@ -2,8 +2,8 @@
 
     python dashboards/bundle.py DATABASE leasehold-dashboards.zip
 
-DATABASE is SQLAlchemy's URI (trino://user@host:8080/delta/leasehold, awsathena+rest://…), or the path of the file that
-`leasehold export --format duckdb` wrote. A password in it is written into the zip: leave it out, and Superset asks.
+DATABASE is SQLAlchemy's URI (trino://user@host:8080/leasehold/leasehold, awsathena+rest://…), or the path of the file
+that `leasehold export --format duckdb` wrote. A password in it is written into the zip: leave it out and be asked.
 """
 
 from __future__ import annotations

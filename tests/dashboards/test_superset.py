@@ -176,7 +176,7 @@ def test_the_numbers_are_those_of_the_lake(pages: dict[str, Page], names: dict[i
         return value
 
     assert number("alerts", "Open alerts") == 6
-    assert number("alerts", "Open alerts of high severity") == 2
+    assert number("alerts", "Open, high severity") == 2
     assert number("alerts", "Precision") == 0.5
     assert number("function", "Peers") == 3
     assert number("function", "Invocations") == 20 * 90
