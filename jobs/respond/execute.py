@@ -57,6 +57,8 @@ def apply(hand: Hand, action: Action, ttl: timedelta | None, guards: tuple[Guard
         again = "plan it again" if action.event == ROLLED_BACK else f"`leasehold respond rollback {action.id}` first"
         raise LeaseholdError(f"{action.id} is {action.event}: {again}")
     _refuse_guarded(action, guards)
+    if due([action], hand.now()):
+        raise LeaseholdError(f"{action.id}: its time is over: `leasehold respond rollback {action.id}`, and plan again")
     if action.event == PLANNED:
         expires = hand.now() + ttl if ttl else None
         changes = tuple(dated(change, expires) for change in action.changes)

@@ -198,6 +198,10 @@ def test_the_process_is_killed_after_any_row(
         # It is due when its time is over, wherever it was stopped.
         late = execute.due(actions(journal.rows()), NOON + DAY)
         assert [one.id for one in late] == ([] if row == 5 else [action.id])
+        if late and late[0].event == APPLYING:
+            tomorrow = Hand(clients, journal, lambda: NOON + DAY, "ann")
+            with pytest.raises(LeaseholdError, match="its time is over"):
+                execute.apply(tomorrow, late[0], DAY, ())
         assert execute.due(actions(journal.rows()), NOON + DAY - timedelta(seconds=1)) == []
         do_rollback(journal, action)
         assert answers(aws, name) == before, row
