@@ -11,7 +11,7 @@ RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow superset superset-bundle test test-sail test-spark test-airflow test-slow slow-sail \
-  slow-spark slow-airflow slow-dashboards test-spark-all trino test-trino check chromium format bench evaluate docs \
+  slow-spark test-dashboards test-spark-all trino test-trino check chromium format bench evaluate docs \
   package clean
 
 help: ## what there is
@@ -85,7 +85,7 @@ trino: .trino/$(TRINO) ## fetch Trino, its CLI and a Java for both into .trino (
 
 # Each half leaves a core idle for much of its time, so that two at once end sooner than one after the other.
 test: check ## lint, types, import contracts, and the tests on both engines but for the slow ones
-	@$(MAKE) --no-print-directory --jobs 2 test-sail test-spark test-airflow
+	@$(MAKE) --no-print-directory --jobs 2 test-sail test-spark
 	@$(SPARK_LACK); [ -z "$$lack" ] || echo "$(NOT_RUN)"
 
 check: install ## lint, types and import contracts
@@ -97,8 +97,8 @@ check: install ## lint, types and import contracts
 test-sail slow-sail: install
 	$(RUN) pytest --engine sail $(MARKED)
 
-test-slow: ## the tests that take minutes each: both engines on one lake, kills, days in any order
-	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark slow-airflow slow-dashboards
+test-slow: ## the tests that take minutes each: both engines on one lake, kills, a cluster, Airflow, Superset
+	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark test-airflow test-dashboards
 
 slow-sail: MARKED := -m 'slow and not unsteady'
 slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py \
@@ -120,15 +120,15 @@ test-spark slow-spark test-spark-all: install
 	else echo "$(NOT_RUN)"; fi
 
 # Never skipped: Airflow is installed for them, and where it cannot be they fail.
-slow-airflow: MARKED := -m slow
-test-airflow slow-airflow: install .airflow/.installed
-	.airflow/bin/python -m pytest -c airflow_dags/pyproject.toml --confcutdir tests/airflow_dags $(MARKED) tests/airflow_dags
+test-airflow: install .airflow/.installed
+	.airflow/bin/python -m pytest -c airflow_dags/pyproject.toml --confcutdir tests/airflow_dags -m 'slow or not slow' \
+	  tests/airflow_dags
 
 test-trino: trino ## the saved queries on a real Trino: the same rows as on both engines
 	$(RUN) pytest --engine sail -m trino tests/jobs/test_trino.py
 
 # Superset likewise; a Chromium is on the machine, or the tests are passed over unless REQUIRE_BOTH demands them.
-slow-dashboards: install .superset/.installed
+test-dashboards: install .superset/.installed
 	.superset/bin/python -m pytest -c dashboards/pyproject.toml --confcutdir tests/dashboards tests/dashboards
 
 format: install ## format the code

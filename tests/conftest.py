@@ -11,7 +11,7 @@ from jobs.session import missing_for, session
 from jobs.sources import register
 
 # They need Airflow or Superset, whose dependencies clash with the project's: `make test-airflow` and
-# `make slow-dashboards` run them in environments of their own.
+# `make test-dashboards` run them in environments of their own.
 collect_ignore = ["airflow_dags", "dashboards"]
 
 _QUICK_ON_SPARK = ("test_storage.py", "test_datasource.py", "test_detections.py", "test_cli.py", "test_alerts.py")

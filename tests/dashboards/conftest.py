@@ -1,4 +1,4 @@
-"""For Superset's environment, and with nothing of the project: run by `make slow-dashboards`, not by `make test-sail`.
+"""For Superset's environment, and with nothing of the project: run by `make test-dashboards`, not by `make test-sail`.
 
 One Superset is started once for all, as `make superset` starts it, and opened in one browser. Both take minutes on a
 busy machine.
@@ -30,7 +30,7 @@ _PATIENCE = 300
 def pytest_configure(config: pytest.Config) -> None:
     del config
     if not importlib.util.find_spec("superset") or not importlib.util.find_spec("playwright"):
-        raise pytest.UsageError("tests/dashboards needs Superset's environment: run `make slow-dashboards`")
+        raise pytest.UsageError("tests/dashboards needs Superset's environment: run `make test-dashboards`")
 
 
 @dataclass(frozen=True)
