@@ -10,6 +10,7 @@ import argparse
 import os
 import secrets
 import sys
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,21 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"LEASEHOLD_DATABASE: {error}")
     print("Starting Superset; the first time it takes a minute …", flush=True)
-    app = _app(given.home.resolve())
+    given.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = given.home / "log"
+    # It has hundreds of lines to say.
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), sys.stderr.fileno())
     password = secrets.token_urlsafe(9)
-    with app.app_context():
-        _prepare(given.home / f"initialised-{version('apache-superset')}")
-        _let_in(password)
-        _import(assets)
+    try:
+        app = _app(given.home.resolve())
+        with app.app_context():
+            _prepare(given.home / f"initialised-{version('apache-superset')}")
+            _let_in(password)
+            _import(assets)
+    except Exception:
+        traceback.print_exc()
+        print(f"Superset did not start: {log} says why. If it goes on, remove {given.home} and start again.")
+        sys.exit(1)
     address = f"http://127.0.0.1:{given.port}"
     print(f"Superset: {address}\nlogin: admin, password: {password} (a new one at every start; stop with Ctrl-C)")
     for slug in _SLUGS:
@@ -47,7 +57,6 @@ def main() -> None:
 
 def _app(home: Path) -> Any:
     """Superset's Flask application, with its metadata in `home`."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = home / "secret_key"
     if not key.exists():
         key.touch(mode=0o600)
@@ -85,7 +94,7 @@ def _let_in(password: str) -> None:
         return
     admin = security_manager.find_role("Admin")
     if not security_manager.add_user("admin", "Leasehold", "Admin", "admin@localhost", admin, password):
-        sys.exit("Superset refused the user admin: remove its --home folder and start again")
+        raise RuntimeError("Superset refused the user admin")
 
 
 def _import(assets: dict[str, str]) -> None:

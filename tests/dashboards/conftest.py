@@ -60,7 +60,9 @@ def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     try:
         until = time.monotonic() + _PATIENCE
         while not (said := re.search(r"login: admin, password: (\S+) ", log.read_text(errors="replace"))):
-            assert server.poll() is None and time.monotonic() < until, log.read_text(errors="replace")[-4_000:]
+            if server.poll() is not None or time.monotonic() > until:
+                both = [file.read_text(errors="replace")[-4_000:] for file in (log, home / "log") if file.exists()]
+                pytest.fail("Superset did not start:\n" + "\n".join(both))
             time.sleep(0.5)
         yield Started(f"http://127.0.0.1:{port}", said[1], home, database)
     finally:
