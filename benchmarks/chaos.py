@@ -40,7 +40,7 @@ def main() -> None:
     simulate(
         folder / "account",
         Options(
-            days=options.days, rate=0.1, poll_minutes=240, seed=12, data_events=True, scenarios=("third_resource",)
+            days=options.days, rate=0.05, poll_minutes=360, seed=12, data_events=True, scenarios=("third_resource",)
         ),
     )
     (folder / "settings.yaml").write_text(_SETTINGS)
