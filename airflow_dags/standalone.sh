@@ -25,4 +25,19 @@ Airflow comes up at http://127.0.0.1:$port in a minute; Ctrl-C ends it.
   What they start, and over which days, says $LEASEHOLD_AIRFLOW
   On the command line: export AIRFLOW_HOME=$AIRFLOW_HOME AIRFLOW__CORE__DAGS_FOLDER=$here LEASEHOLD_AIRFLOW=$LEASEHOLD_AIRFLOW
 END
-exec airflow standalone
+
+# Not all of Airflow always ends by a signal: what is left after 20 seconds is ended at once.
+finish() {
+  trap - INT TERM EXIT
+  kill -TERM -- "-$group" 2> /dev/null || exit 0
+  for _ in {1..40}; do
+    kill -0 -- "-$group" 2> /dev/null || exit 0
+    sleep 0.5
+  done
+  kill -KILL -- "-$group"
+}
+set -m # the next process is a group of its own
+airflow standalone &
+group=$!
+trap finish INT TERM EXIT
+wait "$group"

@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import json
 import os
-import signal
 import socket
 import subprocess
 import threading
@@ -152,14 +151,9 @@ def airflow(folder: Path) -> Iterator[Airflow]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """All of the group: in order, else at once."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-        for _ in range(20):
-            os.killpg(process.pid, 0)
-            time.sleep(0.5)
-        os.killpg(process.pid, signal.SIGKILL)
+    """As Ctrl-C does."""
+    process.terminate()
+    process.wait(120)
 
 
 def test_airflow_makes_the_lake_of_a_direct_run(airflow: Airflow, folder: Path, tmp_path: Path) -> None:
