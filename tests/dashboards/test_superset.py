@@ -21,6 +21,7 @@ SLUGS = ("alerts", "function", "coverage")
 HOSTILE = """<img src=x onerror="document.title='owned'"><b id=owned>o'brien</b>{{ 7 * 7 }}"""
 """As in lake.py, which is of the project's environment."""
 _SECONDS = 180
+_SCREEN = {"width": 1500, "height": 2400}
 _WANTED = re.compile(
     r"Loading the image 'https://apachesuperset\.gateway\.scarf\.sh/.* has been blocked"
     r"|Executing inline event handler .* has been blocked"
@@ -73,19 +74,20 @@ def names(superset: Any, api: requests.Session) -> dict[int, str]:
 def pages(superset: Any, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Page]:
     """Each dashboard, opened in one browser after logging in by the form."""
     context = _logged_in(browser, superset)
+    context.storage_state(path=superset.home / "cookies.json")
     shots = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     return {slug: _open(context, superset.url, slug, shots / f"{slug}.png") for slug in SLUGS}
 
 
-def _logged_in(browser: Any, superset: Any, **options: Any) -> Any:
-    context = browser.new_context(viewport={"width": 1500, "height": 2400}, **options)
+def _logged_in(browser: Any, superset: Any) -> Any:
+    context = browser.new_context(viewport=_SCREEN)
     context.set_default_timeout(_SECONDS * 1000)
     tab = context.new_page()
-    tab.goto(f"{superset.url}/login/")
+    tab.goto(f"{superset.url}/login/", wait_until="networkidle")  # before, the form forgets what was typed
     tab.fill("#username", "admin")
     tab.fill("#password", superset.password)
     tab.click("button[type=submit], input[type=submit]")
-    tab.wait_for_url(lambda url: "/login" not in url)
+    tab.wait_for_url(lambda url: "/login" not in url, wait_until="commit")
     tab.close()
     return context
 
@@ -148,7 +150,8 @@ def test_the_page_opens_without_an_error(superset: Any, pages: dict[str, Page], 
 
 def test_what_logs_say_is_text(superset: Any, browser: Any, pages: dict[str, Page], tmp_path: Path) -> None:
     """In tables, in filters and in titles HTML stays what it is: letters; even where no policy keeps scripts away."""
-    unguarded = _logged_in(browser, superset, bypass_csp=True)
+    cookies = superset.home / "cookies.json"
+    unguarded = browser.new_context(viewport=_SCREEN, storage_state=cookies, bypass_csp=True)
     for slug in ("alerts", "function"):
         for page in (pages[slug], _open(unguarded, superset.url, slug, tmp_path / f"{slug}.png")):
             # Superset leaves out what stands within tags.
