@@ -10,9 +10,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .boot/bin/uv)
 RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow superset superset-bundle test test-sail test-spark test-airflow test-slow slow-sail \
-  slow-spark test-dashboards test-spark-all trino test-trino check chromium format bench evaluate docs \
-  package clean
+.PHONY: help install demo airflow superset superset-bundle test test-sail sail-jobs sail-others test-spark \
+  test-airflow test-dashboards test-slow slow-sail slow-spark test-spark-all trino test-trino check chromium format \
+  bench evaluate docs package clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,9 +83,9 @@ trino: .trino/$(TRINO) ## fetch Trino, its CLI and a Java for both into .trino (
 	  -jar "$$here/cli.jar" --timezone UTC "$$@"' > .trino/trino && chmod +x .trino/trino
 	@touch $@
 
-# Each half leaves a core idle for much of its time, so that two at once end sooner than one after the other.
+# Each leaves a core idle for much of its time, so that several at once end sooner than one after the other.
 test: check ## lint, types, import contracts, and the tests on both engines but for the slow ones
-	@$(MAKE) --no-print-directory --jobs 2 test-sail test-spark
+	@$(MAKE) --no-print-directory --jobs 3 sail-jobs sail-others test-spark
 	@$(SPARK_LACK); [ -z "$$lack" ] || echo "$(NOT_RUN)"
 
 check: install ## lint, types and import contracts
@@ -94,8 +94,11 @@ check: install ## lint, types and import contracts
 	$(RUN) mypy
 	.venv/bin/lint-imports
 
-test-sail slow-sail: install
+test-sail sail-jobs sail-others slow-sail: install
 	$(RUN) pytest --engine sail $(MARKED)
+
+sail-jobs: MARKED := tests/jobs
+sail-others: MARKED := --ignore tests/jobs
 
 test-slow: ## the tests that take minutes each: both engines on one lake, kills, a cluster, Airflow, Superset
 	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark test-airflow test-dashboards
