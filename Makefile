@@ -101,7 +101,7 @@ sail-jobs: MARKED := tests/jobs
 sail-others: MARKED := --ignore tests/jobs
 
 test-slow: ## the tests that take minutes each: both engines on one lake, kills, a cluster, Airflow, Superset
-	@$(MAKE) --no-print-directory --jobs 2 slow-sail slow-spark test-airflow test-dashboards
+	@$(MAKE) --no-print-directory --jobs 3 slow-sail slow-spark test-airflow test-dashboards
 
 slow-sail: MARKED := -m 'slow and not unsteady'
 slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py \
