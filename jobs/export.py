@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from pyspark.sql import functions as F
 
@@ -16,6 +14,7 @@ from jobs.errors import LeaseholdError
 from jobs.ocsf_findings import VERSIONS, finding
 from jobs.show import Row
 from jobs.storage import Lake
+from jobs.whole_file import output_file
 from transforms.schemas import ALERTS, CLOUDTRAIL_EVENTS, DECISIONS
 
 _BY_EVENT = ("cloudtrail_events", "function_api_calls", "function_changes")
@@ -71,13 +70,5 @@ def _write(output: str, lines: Iterable[str]) -> None:
         for line in lines:
             sys.stdout.write(line + "\n")
         return
-    target = Path(output)
-    half = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with half.open("w", encoding="ascii") as file:
-            file.writelines(line + "\n" for line in lines)
-        half.replace(target)
-    except OSError as error:
-        raise LeaseholdError(f"cannot write {output!r}: {error.strerror}") from error
-    finally:
-        half.unlink(missing_ok=True)
+    with output_file(output) as half, half.open("w", encoding="ascii") as file:
+        file.writelines(line + "\n" for line in lines)

@@ -5,7 +5,6 @@ DuckDB could read the lake itself, but only with an extension that it downloads 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from jobs.conditions import on_dates
 from jobs.errors import LeaseholdError
 from jobs.sources.arrow import arrow_schema
 from jobs.storage import Lake
+from jobs.whole_file import in_place_of
 from transforms.schemas import (
     ALERTS,
     COVERAGE,
@@ -61,18 +61,15 @@ def duckdb(lake: Lake, output: str, since: datetime | None) -> int:
         raise LeaseholdError("DuckDB is not installed: `make install`, or `pip install duckdb`, brings it") from error
     if output == "-":
         raise LeaseholdError("--format duckdb writes a file: name it with -o, as -o leasehold.duckdb")
-    target = Path(output)
-    half = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with engine.connect(str(half), config={"storage_compatibility_version": "v1.0.0"}) as file:
-            count = sum(_fill(file, lake, table, column, since) for table, column in TABLES)
-        half.replace(target)
+        with in_place_of(Path(output)) as half:
+            try:
+                with engine.connect(str(half), config={"storage_compatibility_version": "v1.0.0"}) as file:
+                    return sum(_fill(file, lake, table, column, since) for table, column in TABLES)
+            finally:
+                half.with_name(f"{half.name}.wal").unlink(missing_ok=True)
     except (OSError, engine.IOException) as error:
         raise LeaseholdError(f"cannot write {output!r}: {error}") from error
-    finally:
-        half.unlink(missing_ok=True)
-        half.with_name(f"{half.name}.wal").unlink(missing_ok=True)
-    return count
 
 
 def _fill(file: Any, lake: Lake, table: Table, column: str, since: datetime | None) -> int:

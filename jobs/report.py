@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date
 from pathlib import Path
 
 from jobs.errors import LeaseholdError
 from jobs.storage import Lake
+from jobs.whole_file import output_file
 
 
 def write(lake: Lake, output: Path, alert: str | None, function: str | None, day: date | None) -> int:
@@ -21,14 +21,8 @@ def write(lake: Lake, output: Path, alert: str | None, function: str | None, day
     elif day:
         page = report_pages.of_day(lake, day)
     text = report_page.render(page).encode("utf-8", "backslashreplace")
-    half = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
+    with output_file(output) as half:
         half.write_bytes(text)
-        half.replace(output)
-    except OSError as error:
-        raise LeaseholdError(f"cannot write {str(output)!r}: {error.strerror}") from error
-    finally:
-        half.unlink(missing_ok=True)
     return len(text)
 
 

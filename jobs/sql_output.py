@@ -6,11 +6,9 @@ import csv
 import io
 import json
 import math
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +17,7 @@ from rich.console import Console
 
 from jobs.errors import LeaseholdError
 from jobs.show import facts, safe, table
+from jobs.whole_file import output_file
 
 FORMATS = ("table", "csv", "json", "parquet")
 _FORMULA = tuple("=+-@\t\r＝＋－＠")
@@ -133,12 +132,5 @@ def _text(output: str, lines: Iterable[str]) -> None:
 
 
 def _put(output: str, content: bytes) -> None:
-    target = Path(output)
-    half = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    with output_file(output) as half:
         half.write_bytes(content)
-        half.replace(target)
-    except OSError as error:
-        raise LeaseholdError(f"cannot write {output!r}: {error.strerror}") from error
-    finally:
-        half.unlink(missing_ok=True)

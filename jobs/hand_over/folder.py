@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from jobs import object_store
 from jobs.hand_over.parcels import NOT_TRIED, Outcome, Parcel
 from jobs.object_store import is_remote
+from jobs.whole_file import in_place_of
 
 _LIMIT = 5_000_000
 _PATIENCE = 3
@@ -44,9 +44,5 @@ def _write(folder: str, name: str, parcel: Parcel) -> None:
         return
     target = Path(folder) / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    half = target.with_name(f".{name}.{os.getpid()}")
-    try:
+    with in_place_of(target) as half:
         half.write_bytes(data)
-        half.replace(target)
-    finally:
-        half.unlink(missing_ok=True)
