@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import botocore.client
@@ -17,6 +16,7 @@ from moto import mock_aws
 from jobs import object_store
 from jobs.hand_over.parcels import Parcel
 from jobs.ocsf_findings import finding
+from tests.jobs.moto_alone import alone
 from tests.jobs.test_ocsf import alert
 
 REGION = "eu-west-1"
@@ -42,12 +42,8 @@ class Calls:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calls]:
     """An AWS of the test's own; retries do not wait."""
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "LEASEHOLD_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    alone(monkeypatch, tmp_path)
     monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     calls, plain = Calls(), botocore.client.BaseClient._make_api_call
 
     def noted(self: Any, operation: str, params: dict[str, Any]) -> Any:

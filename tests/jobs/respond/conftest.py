@@ -11,6 +11,7 @@ import pytest
 from moto import mock_aws
 from moto.ec2.models.security_groups import SecurityGroupBackend
 
+from tests.jobs.moto_alone import alone
 from tests.jobs.respond.account import Account, Perilous, make_account, modified_as_aws_does
 from tests.jobs.respond.firewall import Firewall
 
@@ -18,14 +19,9 @@ from tests.jobs.respond.firewall import Firewall
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Perilous]:
     """moto with a recorder before it, nothing of the machine's, and nobody waits."""
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ENDPOINT_URL", "LEASEHOLD_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    alone(monkeypatch, tmp_path)
     made = Perilous()
     monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", [*made.handlers(), *botocore.handlers.BUILTIN_HANDLERS])
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr("jobs.respond.execute.time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(SecurityGroupBackend, "modify_security_group_rules", modified_as_aws_does, raising=True)
     with mock_aws():
