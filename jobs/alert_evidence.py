@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from rich.table import Table as Shown
 
 from jobs import conditions
+from jobs.bounded import Some, some
 from jobs.show import Row, table
 from jobs.storage import Lake
 from transforms.schemas import ALL, CLOUDTRAIL_EVENTS, FLOW_LOGS, FUNCTION_FLOWS
@@ -88,7 +89,7 @@ def found(lake: Lake, alert: Row) -> list[Evidence]:
     return shown
 
 
-def _rows(lake: Lake, kept: Table, alert: Row) -> tuple[list[Row], int]:
+def _rows(lake: Lake, kept: Table, alert: Row) -> Some:
     columns = kept.schema.names
     here = lake.read(kept)
     if kept.partition_by == "date":
@@ -103,8 +104,7 @@ def _rows(lake: Lake, kept: Table, alert: Row) -> tuple[list[Row], int]:
     those = here.where(named | alike).withColumn("named", named)
     if kept is FUNCTION_FLOWS:  # every candidate has the same conversations
         those = those.dropDuplicates(["conversation_id"])
-    rows: list[Row] = those.orderBy(F.col("named").desc(), time, *kept.key).limit(_SHOWN).toArrow().to_pylist()
-    return rows, those.count() - _SHOWN if len(rows) == _SHOWN else 0
+    return some(those, _SHOWN, F.col("named").desc(), time, *kept.key)
 
 
 def _is_named(kept: Table, alert: Row) -> Column:

@@ -6,11 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from jobs import lease_answers, report_charts, report_reads
 from jobs import report_parts as parts
+from jobs.bounded import Some
 from jobs.errors import LeaseholdError
 from jobs.report_charts import Cell
 from jobs.report_page import Block, Figure, Grid, Moment, Page, Prose, Section
 from jobs.report_parts import SHOWN, counted
-from jobs.report_reads import Some, Who
+from jobs.report_reads import Who
 from jobs.show import Row, moment
 from jobs.storage import Lake
 from transforms.behaviours import PEER

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from jobs import coverage_answer, coverage_words, lease_answers, report_charts, report_reads
+from jobs.bounded import Some
 from jobs.judgements import release
 from jobs.lease_answers import Question
 from jobs.report_charts import Cell
 from jobs.report_page import Block, Card, Cards, Commands, Facts, Figure, Grid, Moment, Points, Prose, Timeline
-from jobs.report_reads import Measure, Some, Who
+from jobs.report_reads import Measure, Who
 from jobs.show import Row, boundary, moment, safe
 from jobs.storage import Lake
 from transforms.behaviours import API_CALL, API_ERROR, API_REGION, PEER

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from jobs import conditions
+from jobs.bounded import Some, some
 from jobs.show import Row
 from jobs.storage import Lake
 from transforms.behaviours import API_CALL, API_ERROR, PEER, label
@@ -55,13 +56,6 @@ class Who:
         return self.scope() & F.arrays_overlap(F.split("functions", ", "), F.array(*map(F.lit, self.names)))
 
 
-class Some(NamedTuple):
-    """The first rows, and how many more there are."""
-
-    rows: list[Row]
-    more: int
-
-
 class Measure(NamedTuple):
     """What a number over time is."""
 
@@ -69,12 +63,6 @@ class Measure(NamedTuple):
     value: Column
     of_activity: Column | None = None
     """which rows of function_activity_hourly; None: it is of function_metrics_hourly"""
-
-
-def some(frame: DataFrame, limit: int, *order: Column | str) -> Some:
-    """The first rows in an order; the rest is only counted, and only where there may be any."""
-    rows = frame.orderBy(*order).limit(limit).toArrow().to_pylist()
-    return Some(rows, frame.count() - limit if len(rows) == limit else 0)
 
 
 def things(
