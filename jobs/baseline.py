@@ -45,8 +45,8 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     judged_by_people = lake.read(DECISIONS).where("kind = 'verdict'").count() > 0
     for done, day in enumerate(days):
         progress(done, len(days))
-        baseline = lake.read(FUNCTION_BASELINES).where(conditions.on_dates("as_of_date", [day]))
-        activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(conditions.on_dates("date", [day]))
+        baseline = lake.read_day(FUNCTION_BASELINES, day)
+        activity = lake.read_day(FUNCTION_ACTIVITY_HOURLY, day)
         judged = judge(daily_sightings(activity), baseline, learning)
         following = next_baseline(baseline, judged, day, learning, _accepted(lake, day) if judged_by_people else None)
         lake.replace(FUNCTION_BASELINES, conditions.on_dates("as_of_date", [day + _DAY]), following)

@@ -118,9 +118,8 @@ def observations(
         name: _since(lake, _TABLES[name], since, days[-1], (versions or {}).get(name)) for name in detection.tables
     }
     found = detection.detect(days, **frames, **parameters)
-    severity = F.coalesce("severity", F.lit(detection.severity)) if "severity" in found.columns else detection.severity
-    named = found.withColumns({"detection_id": F.lit(detection.id), "severity": F.lit(severity)})
-    return OBSERVATIONS.filled(named)
+    rows = OBSERVATIONS.filled(found.withColumn("detection_id", F.lit(detection.id)))
+    return rows.withColumn("severity", F.coalesce("severity", F.lit(detection.severity)))
 
 
 def _since(lake: Lake, table: Table, first: date, last: date, version: int | None) -> DataFrame:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from jobs.raw_walk import walk
@@ -38,7 +39,7 @@ class RawFile:
     at: str = ""
     """what to open: a path or a URI; empty in what is only remembered"""
 
-    @property
+    @cached_property
     def identity(self) -> tuple[str, str | None, str | None, str | None]:
         """Equal for copies: the content, and what the path adds to it."""
         name = FileName.parse(self.source_file)

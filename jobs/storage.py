@@ -42,6 +42,8 @@ _PROPERTIES = {
 }
 _COMMIT = re.compile(r"/(\d{20})\.json$")
 _AT_ONCE = 8
+_FRAMES_AT_ONCE = 2
+"""one is planned while the other is computed"""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,15 @@ class Lake:
     def read(self, table: Table) -> DataFrame:
         """The whole table; filter on its partition column to read less."""
         return self.spark.read.format("delta").load(self.path(table))
+
+    def read_day(self, table: Table, day: date) -> DataFrame:
+        """The rows of one day, without array columns.
+
+        The table's log is looked at here, once: an engine looks at it for every use of a frame that was read as Delta.
+        """
+        there = _files(patiently(deltalake.DeltaTable, self.path(table)), table.partition_by)
+        files: dict[str, date | None] = {path: day for path, (of, _) in there.items() if of == day}
+        return self._read_files(table, files) if files else self.read(table).limit(0).select(_plain_names(table))
 
     def read_at(self, table: Table, version: int, first: date, last: date) -> DataFrame:
         """The rows of these days (all of a table without days) as they were at a version; without array columns."""
@@ -213,8 +224,12 @@ class Lake:
         Engines compute a frame for every use, and plan a union of many for longer than they compute each of them.
         """
         paths = [self.beside(f"_staged/{table.name}/{number}") for number in range(len(frames))]
-        for path, frame in zip(paths, frames, strict=True):
+
+        def write(path: str, frame: DataFrame) -> None:
             table.conform(frame).write.mode("overwrite").parquet(path)
+
+        with ThreadPoolExecutor(_FRAMES_AT_ONCE) as pool:
+            list(pool.map(write, paths, frames))
         return self.spark.read.schema(table.plain_schema).parquet(*paths)
 
     def replace_changed(self, table: Table, frame: DataFrame) -> None:

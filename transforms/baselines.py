@@ -170,22 +170,23 @@ def next_baseline(
     Baseline as of 5 January: orders-db normal, 10 days. On the 5th the function meets orders-db and a new
     peer → as of 6 January: orders-db normal, 11 days; the new peer flagged, 1 day.
     """
+    # All of `judged` and of `baseline` by one join, and functions by windows: who uses a frame twice plans it twice.
     flagged = F.col("verdict").isin("novel", "flagged")
     own = F.coalesce(F.col("own_status") == "normal", F.lit(False))
-    met = (
-        judged.where(flagged | own | ~F.col("ready"))
-        .groupBy(*_FUNCTION, *THING)
-        .agg(
-            *[F.max(column).alias(f"met_{column}") for column in PEER_COLUMNS],
-            F.max(F.col("peer_internal").cast("int")).alias("met_internal"),
-            # Once flagged on a day, whatever another set of candidates makes of it.
-            F.max(flagged.cast("int")).alias("met_flagged"),
-        )
+    learned = flagged | own | ~F.col("ready")
+    met = judged.groupBy(*_FUNCTION, *THING).agg(
+        *[F.max(F.when(learned, F.col(column))).alias(f"met_{column}") for column in PEER_COLUMNS],
+        F.max(F.when(learned, F.col("peer_internal").cast("int"))).alias("met_internal"),
+        # Once flagged on a day, whatever another set of candidates makes of it.
+        F.max(F.when(learned, flagged.cast("int"))).alias("met_flagged"),
+        F.lit(1).alias("active"),
     )
     today = F.lit(day.isoformat()).cast("date")
-    kept = (*_FUNCTION, *THING, *PEER_COLUMNS, "peer_internal", "first_seen", "last_seen", "days_seen", "status")
+    of_sort, of_side, of_network = (Window.partitionBy(*columns) for columns in (_SORT, _SIDE, _NETWORK))
+    kept = (*_FUNCTION, *THING, *PEER_COLUMNS, "peer_internal", "first_seen", "last_seen", "days_seen", "status", *_AGE)
     things = baseline.select(*kept).join(met, [*_FUNCTION, *THING], "full")
     seen_today = F.col("met_flagged").isNotNull()
+    days_before, active = F.max("days_learned").over(of_sort), F.max("active").over(of_sort)
     oldest = (day + timedelta(days=1) - timedelta(days=learning.memory_days)).isoformat()
     things = things.select(
         *_FUNCTION,
@@ -196,6 +197,8 @@ def next_baseline(
         F.when(seen_today, today).otherwise(F.col("last_seen")).alias("last_seen"),
         (F.coalesce("days_seen", F.lit(0)) + F.when(seen_today, 1).otherwise(0)).cast("bigint").alias("days_seen"),
         F.coalesce("status", F.when(F.col("met_flagged") == 1, "flagged").otherwise("normal")).alias("status"),
+        F.coalesce(F.min("learned_from").over(of_sort), today).alias("learned_from"),
+        (F.coalesce(days_before, F.lit(0)) + F.coalesce(active, F.lit(0))).cast("bigint").alias("days_learned"),
     ).where(F.col("last_seen") >= F.lit(oldest).cast("date"))
 
     if accepted is not None:
@@ -205,14 +208,6 @@ def next_baseline(
         things = things.join(harmless, list(_FUNCTION), "left").withColumn(
             "status", F.when(is_harmless, "normal").otherwise(F.col("status"))
         )
-    before = baseline.select(*_SORT, *_AGE).distinct()
-    active = judged.select(*_SORT).distinct().withColumn("active", F.lit(1))
-    functions = before.join(active, list(_SORT), "full").select(
-        *_SORT,
-        F.coalesce("learned_from", today).alias("learned_from"),
-        (F.coalesce("days_learned", F.lit(0)) + F.coalesce("active", F.lit(0))).cast("bigint").alias("days_learned"),
-    )
-    of_side, of_network = Window.partitionBy(*_SIDE), Window.partitionBy(*_NETWORK)
     normal_days = F.when(_normal(), F.col("days_seen")).otherwise(0)
     rotates = F.col("network").isNotNull() & (F.col("alike") >= ROTATING)
     once = F.sum(((normal_days == 1) & ~rotates).cast("int")).over(of_side)
@@ -222,7 +217,6 @@ def next_baseline(
         things.withColumns({"side": _side(), "network": network()})
         .withColumn("alike", F.count_if(_normal()).over(of_network))
         .withColumns({"once": once, "thing_days": F.sum(normal_days).over(of_side)})
-        .join(functions, list(_SORT), "inner")
         .withColumns(
             {
                 "unseen_mass": F.round(F.col("once") / F.greatest("thing_days", days), 6),

@@ -1,8 +1,9 @@
 """The Spark side of the readers: files go to partitions, batches to the engine, receipts to a folder.
 
 Options of each format: `files` (JSON: [[path to open, path to record, bytes], …]), `receipts` (folder, or s3://…),
-`partitions` (default: one for each core of the driver, and more where each would have much to do: a cluster has more
-cores than its driver); of `snapshots` also `operation`. The caller decides which files: a reader lists nothing.
+`partitions` (default: one for each core of the driver, and more where each would have much to do or to wait for: a
+cluster has more cores than its driver); of `snapshots` also `operation`. The caller decides which files: a reader lists
+nothing.
 
 Every partition leaves one Parquet receipt that says what became of its files, so that nobody has to read
 them again to learn what was bad. Its name depends on the partition alone: a retried task overwrites its own.
@@ -35,7 +36,7 @@ from transforms.schemas.sources import CLOUDTRAIL_EVENTS, FLOW_LOGS
 PARTITION_BYTES = 32 << 20
 """of files as they lie there: some seconds' work"""
 PARTITION_FILES = 250
-"""small files on S3 take some seconds, too"""
+"""on S3: each waits for an answer, so that many take some seconds, however small"""
 
 _RECEIPT = pa.schema(
     [
@@ -86,8 +87,9 @@ class _Reader(DataSourceReader):
         self.operation = options.get("operation", "")
         self.receipts = options["receipts"]
         self.files: list[tuple[str, str, int]] = [tuple(f) for f in json.loads(options["files"])]
-        size = sum(size for *_, size in self.files)
-        enough = max(os.cpu_count() or 1, ceil(size / PARTITION_BYTES), ceil(len(self.files) / PARTITION_FILES))
+        size, remote = sum(size for *_, size in self.files), sum(is_remote(path) for path, *_ in self.files)
+        # Files that lie here wait for nothing: more threads than cores would only contend for Python.
+        enough = max(os.cpu_count() or 1, ceil(size / PARTITION_BYTES), ceil(remote / PARTITION_FILES))
         self.count = int(options.get("partitions", enough))
 
     def partitions(self) -> list[InputPartition]:

@@ -92,10 +92,18 @@ def test_files_are_dealt_out_by_size() -> None:
     assert all(part == sorted(part) for part in dealt)
 
 
-@pytest.mark.parametrize(("count", "size", "least"), [(40, PARTITION_BYTES, 40), (10 * PARTITION_FILES, 10, 10)])
+@pytest.mark.parametrize(
+    ("folder", "count", "size", "partitions"),
+    [
+        ("/raw", 40, PARTITION_BYTES, 40),
+        ("s3://raw", 10 * PARTITION_FILES, 10, 10),
+        ("/raw", 10 * PARTITION_FILES, 10, 2),  # nothing to wait for
+    ],
+)
 def test_a_cluster_finds_work_for_more_cores_than_its_driver_has(
-    count: int, size: int, least: int, monkeypatch: pytest.MonkeyPatch
+    folder: str, count: int, size: int, partitions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    source = VpcFlowLogs({"files": json.dumps([(f"/{n}", str(n), size) for n in range(count)]), "receipts": "r"})
-    assert len(source.reader(source.schema()).partitions()) == least
+    files = json.dumps([(f"{folder}/{n}", str(n), size) for n in range(count)])
+    source = VpcFlowLogs({"files": files, "receipts": "r"})
+    assert len(source.reader(source.schema()).partitions()) == partitions
