@@ -21,13 +21,17 @@ _TAKES = {
     "run hourly": ("config", "raw", "lake"),
     "run nightly": ("config", "raw", "lake"),
     "maintain": ("config", "lake"),
+    "send": ("config", "lake"),
+    "respond expire": ("config", "lake"),
 }
 """which of the settings each command has as options"""
+_NO_ENGINE = ("collect", "send", "respond expire")
+"""need no Spark, run often, and may be started elsewhere than the others"""
 
 
 def how(settings: Settings, command: str) -> str:
     """local, spark-submit or emr-serverless."""
-    return (settings.start_collect if command == "collect" else "") or settings.start
+    return (settings.start_collect if command in _NO_ENGINE else "") or settings.start
 
 
 def words(settings: Settings, command: str, start: str = "", end: str = "") -> list[str]:
@@ -35,10 +39,10 @@ def words(settings: Settings, command: str, start: str = "", end: str = "") -> l
     found = command.split()
     found += [f"--start={start}", f"--end={end}"] if start else []
     values = {"config": settings.config, "raw": settings.raw, "lake": settings.lake}
-    if command == "collect":
+    if command in _NO_ENGINE:
         values["config"] = settings.config_collect or settings.config
     found += [f"--{name}={values[name]}" for name in _TAKES[command] if values[name]]
-    if command != "collect":
+    if command not in _NO_ENGINE:
         found.append("--log-format=json")
         found += ["--engine=spark"] if how(settings, command) != "local" else []
     return found

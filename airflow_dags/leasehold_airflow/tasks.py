@@ -17,7 +17,8 @@ HOURS = Asset("leasehold_hours")
 """hours of the lake that were run; each event says which: `{"start": …, "end": …}`"""
 DAYS = Asset("leasehold_days")
 """days of the lake that were run by night, said alike: for DAGs of your own"""
-WRITER, COLLECTOR, WAITING = "leasehold_writer", "leasehold_collector", "default_pool"
+WRITER, COLLECTOR, MESSENGER = "leasehold_writer", "leasehold_collector", "leasehold_messenger"
+WAITING = "default_pool"
 TAGS = frozenset({"leasehold", "security"})
 _HOUR = timedelta(hours=1)
 _LOOK_SECONDS = 60

@@ -25,14 +25,17 @@ from botocore.stub import Stubber
 from ways import DAG_FILES, DAG_FOLDER, FIRST, PLACES, REPOSITORY, WAYS, use
 
 Loader = Callable[[], dict[str, ModuleType]]
-NAMES = {"leasehold_collect", "leasehold_hourly", "leasehold_nightly", "leasehold_maintain"}
 HOUR = {"start": pendulum.datetime(2026, 3, 11, 10), "end": pendulum.datetime(2026, 3, 11, 11)}
 COMMANDS = {
     "leasehold_collect": "collect",
     "leasehold_hourly": "run hourly",
     "leasehold_nightly": "run nightly",
     "leasehold_maintain": "maintain",
+    "leasehold_send": "send",
+    "leasehold_expire": "respond expire",
 }
+NAMES = set(COMMANDS)
+NO_ENGINE = {"leasehold_collect", "leasehold_send", "leasehold_expire"}
 OF_TASKS = {"local": "BashOperator", "spark-submit": "BashOperator", "emr-serverless": "EmrServerlessStartJobOperator"}
 
 
@@ -116,7 +119,8 @@ def test_one_job_at_a_time_writes_the_lake(way: str, load_dags: Loader) -> None:
                 assert task.pool == "default_pool", f"{name}.{task.task_id}"
                 continue
             assert task.task_type == OF_TASKS[way]
-            assert task.pool == ("leasehold_collector" if name == "leasehold_collect" else "leasehold_writer")
+            no_writer = {**dict.fromkeys(NO_ENGINE, "leasehold_messenger"), "leasehold_collect": "leasehold_collector"}
+            assert task.pool == no_writer.get(name, "leasehold_writer")
             assert task.pool_slots == 1
 
 
@@ -178,9 +182,10 @@ def test_each_way_starts_the_command_over_the_interval(way: str, load_dags: Load
         options = dict(word.split("=", 1) for word in words[len(begin) + len(command) :])
         expected = {"--config": "/etc/leasehold.yaml"}
         if name != "leasehold_collect":
-            expected |= {"--lake": "s3://example-lake/lake", "--log-format": "json"}
-            expected |= {} if way == "local" else {"--engine": "spark"}
-        if name != "leasehold_maintain":
+            expected["--lake"] = "s3://example-lake/lake"
+        if name not in NO_ENGINE:
+            expected |= {"--log-format": "json"} | ({} if way == "local" else {"--engine": "spark"})
+        if name == "leasehold_collect" or command[0] == "run":
             expected["--raw"] = "s3://example-raw"
         if command[0] == "run":
             expected |= {"--start": "2026-03-11T10:00:00+00:00", "--end": "2026-03-11T11:00:00+00:00"}
@@ -226,11 +231,15 @@ def test_emr_serverless_is_called_as_aws_describes_it(
         assert deferred.value.trigger.cancel_on_kill
 
 
-def test_collect_can_stay_on_the_worker(load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_needs_no_spark_can_stay_on_the_worker(
+    load_dags: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     more = "start_collect: local\nconfig_collect: here.yaml\nconfig: there.yaml\n"
     use(FIRST + WAYS["emr-serverless"] + more, tmp_path, monkeypatch)
     modules = load_dags()
-    assert words_of(rendered(modules["leasehold_collect"])) == [".venv/bin/leasehold", "collect", "--config=here.yaml"]
+    for name in NO_ENGINE:
+        words = [".venv/bin/leasehold", *COMMANDS[name].split(), "--config=here.yaml"]
+        assert words_of(rendered(modules[name])) == words
     hourly = rendered(modules["leasehold_hourly"])
     assert hourly.task_type == "EmrServerlessStartJobOperator"
     assert "--config=there.yaml" in words_of(hourly)
