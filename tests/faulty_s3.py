@@ -1,10 +1,12 @@
-"""moto's S3 in a process of its own, behind a layer in which a share of all calls fails as S3's own do."""
+"""moto's AWS in a process of its own, behind a layer that fails a share of all calls as S3 does, or kills who calls."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -54,6 +56,10 @@ class FaultyS3:
         """From now on so large a share of all calls fails; the seed says which, as far as threads allow."""
         self._ask("fail", share=share, seed=seed)
 
+    def kill(self, after: int) -> None:
+        """Kill a process (SIGKILL) once so many of its calls are done; 0: none. Its app id has to be its number."""
+        self._ask("kill", after=after)
+
     def calls(self) -> list[Call]:
         """All calls since this was last asked."""
         return [Call(*call) for call in self._ask("calls")]
@@ -94,6 +100,7 @@ class _Application:
     def __init__(self) -> None:
         self._moto, self._lock = DomainDispatcherApplication(create_backend_app), threading.Lock()
         self._share, self._random = 0.0, random.Random()
+        self._left = 0
         self._calls: list[Call] = []
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -108,10 +115,26 @@ class _Application:
             status, code = _ERRORS[fault]
             start(status, [("Content-Type", "application/xml")])
             return [_XML.format(code).encode()]
-        return self._half(environ, start) if fault else self._moto(environ, start)
+        if fault:
+            return self._half(environ, start)
+        answer = self._moto(environ, start)
+        self._kill(environ)
+        return answer
 
-    def _control(self, what: str, share: float = 0, seed: int = 0) -> list[Call]:
+    def _kill(self, environ: dict[str, Any]) -> None:
+        """It was done, and nobody hears of it."""
+        caller = re.search(r"\bapp/(\d+)", environ.get("HTTP_USER_AGENT", ""))
         with self._lock:
+            if caller and self._left:
+                self._left -= 1
+                if not self._left:
+                    os.kill(int(caller[1]), signal.SIGKILL)
+
+    def _control(self, what: str, share: float = 0, seed: int = 0, after: int = 0) -> list[Call]:
+        with self._lock:
+            if what == "kill":
+                self._left = after
+                return []
             if what == "fail":
                 self._share, self._random = share, random.Random(seed)
                 return []

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -21,73 +20,25 @@ from jobs.options import options_said
 from jobs.respond.verify import HOLDS, LEAKS, QUIET, TOO_EARLY, judge_traffic
 from jobs.storage import Lake
 from tests.jobs.respond.account import NOON, Account, Perilous, answers, clients
+from tests.jobs.respond.alert_lake import ALERT, HERE, HOSTILE, alert_lake, flow
 from tests.lakes import read
-from tests.rows import ACCOUNT, REGION, Row
+from tests.rows import Row
 from transforms.schemas import (
-    ALERTS,
     FLOW_LOGS,
-    FUNCTION_ACTIVITY_HOURLY,
     FUNCTION_API_CALLS,
-    FUNCTION_BASELINES,
-    FUNCTION_CONFIGS,
     FUNCTION_FLOWS,
     FUNCTION_METRICS,
-    FUNCTION_METRICS_HOURLY,
-    INTERFACE_SNAPSHOTS,
-    INTERFACES,
     RESPONSE_ACTIONS,
 )
 
 pytestmark = pytest.mark.sail_only
-HERE = {"account_id": ACCOUNT, "region": REGION}
-ALERT = "3817659373e098d0"
-HOSTILE = "\x1b[2Jg[red]"
 Run = Callable[..., tuple[int, str]]
-
-
-def flow(conversation: str, when: datetime, **fields: Any) -> Row:
-    row: Row = {
-        **HERE, "conversation_id": conversation, "interface_id": "eni-1", "plausible": "orders",
-        "peer_addr": "198.51.100.66", "peer_port": 443, "protocol": 6, "peer_kind": "address",
-        "peer_name": "198.51.100.66", "bytes_out": 900, "bytes_in": 90, "rejected": False, "window_start": when,
-        "start_time": when, "end_time": when, "date": when.date(), "probability": 1.0, "attribution": "unique",
-    }  # fmt: skip
-    return row | fields
 
 
 @pytest.fixture
 def lake(spark: SparkSession, account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     """An alert about `orders`, which is in the account's two subnets; somebody hostile talks to the same address."""
-    made = Lake(spark, str(tmp_path / "lake"))
-    day = {"date": NOON.date()}
-    alert = {
-        **HERE, "alert_id": ALERT, "detection_id": "new_external_connection", "functions": "orders", "status": "open",
-        "peer_kind": "address", "peer_name": "198.51.100.66", "peer_addr": "198.51.100.66", "opened_at": NOON,
-        "updated_at": NOON,
-    }  # fmt: skip
-    config = {
-        **HERE, **day, "function_name": "orders", "version": "$LATEST", "vpc_id": account.vpc,
-        "subnet_ids": ", ".join(account.subnets), "security_group_ids": account.group, "valid_from": NOON,
-        "role": "arn:aws:iam::123456789012:role/service/worker",
-    }  # fmt: skip
-    interface = {
-        **HERE, **day, "interface_id": "eni-1", "vpc_id": account.vpc, "subnet_id": account.subnets[0],
-        "address": "10.7.1.4", "owner_kind": "lambda", "owner_name": "orders", "valid_from": NOON,
-        "security_group_ids": account.group,
-    }  # fmt: skip
-    rows: dict[Any, list[Row]] = {
-        ALERTS: [alert],
-        FUNCTION_CONFIGS: [config],
-        INTERFACES: [interface],
-        FUNCTION_FLOWS: [flow("c1", NOON), flow("c2", NOON, plausible=HOSTILE)],
-        FUNCTION_ACTIVITY_HOURLY: [{**HERE, **day, "function_name": "orders", "behaviour": "peer", "thing": "x"}],
-        FLOW_LOGS: [], FUNCTION_BASELINES: [], FUNCTION_METRICS_HOURLY: [], INTERFACE_SNAPSHOTS: [],
-        FUNCTION_METRICS: [], FUNCTION_API_CALLS: [],
-    }  # fmt: skip
-    made.create(rows)
-    for table, some in rows.items():
-        if some:
-            made.append(table, made.frame(table, some))
+    made = alert_lake(spark, account, tmp_path / "lake")
 
     @contextmanager
     def opened(*_: object) -> Iterator[Lake]:
