@@ -10,10 +10,11 @@ it lasted (± 60 s and the lease's own uncertainty). Every contender makes these
 sum(flow_id), sum(length(function_name)); that all made the same rows is checked by counts and sums per function.
 
 - scaling: 1, 4 and 16 times --flows with 1, 4 and 16 times --leases; linear is an exponent of 1.
-- DuckDB: flows JOIN leases ON interface and address AND overlap in time, at 4 times. `candidates` names a function once
-  even where two of its leases cover a flow, as happens around uncertain boundaries; in SQL that takes a DISTINCT. These
-  leases have no such case, so that the plain join gives the same rows, and both are shown; so is the plain join on
-  Sail, for what is the engine's part.
+- DuckDB: flows JOIN leases ON interface and address AND overlap in time, at 4 times, in two ways. As what `candidates`
+  makes: each flow once, with the sorted names of its functions, each once, or none. And as pairs of flow and function,
+  where SQL takes a DISTINCT to name a function once if two of its leases cover a flow, as happens around uncertain
+  boundaries; these leases have no such case, so that the plain join gives the same rows, and both are shown; so is the
+  plain join on Sail, for what is the engine's part.
 - Spark: `candidates` against the plain range join as one would write it first, on vpc and address with overlap in time,
   at 4 times --flows and 16 times --leases. The interface's id is in both tables too, and whoever thinks of it
   has a far better join; that one is shown as well.
@@ -174,6 +175,14 @@ def plain(spark: SparkSession, folder: Path, *more: str) -> DataFrame:
     return joined.select("flow_id", F.col("owner_name").alias("function_name"))
 
 
+def named(spark: SparkSession, folder: Path) -> tuple[int, ...]:
+    """By `candidates`: flows, those with a function, names, and flow_ids times names."""
+    flows, leases = (spark.read.parquet(str(folder / f"{name}.parquet")) for name in ("flows", "leases"))
+    found = candidates(flows, leases, TOLERANCE).select("flow_id", F.size("names").alias("n"))
+    sums = F.count("*"), F.count_if(F.col("n") > 0), F.sum("n"), F.sum(F.col("flow_id") * F.col("n"))
+    return tuple(found.agg(*sums).collect()[0])
+
+
 def added_up(rows: DataFrame) -> tuple[int, ...]:
     return tuple(rows.agg(F.count("*"), F.sum("flow_id"), F.sum(F.length("function_name"))).collect()[0])
 
@@ -183,19 +192,25 @@ def by_function(rows: DataFrame) -> list[tuple[Any, ...]]:
     return sorted(tuple(row) for row in found)
 
 
-def in_duckdb(folder: Path, query: str, distinct: bool = False) -> list[tuple[Any, ...]]:
-    flows, leases = folder / "flows.parquet", folder / "leases.parquet"
-    rows = f"""SELECT {"DISTINCT" if distinct else ""} flow_id, owner_name AS function_name
-      FROM '{flows}' f JOIN '{leases}' l ON f.interface_id = l.interface_id AND f.local_addr = l.address
+PAIRS = "SELECT flow_id, owner_name AS function_name FROM {f} JOIN {l} ON {overlap}"
+EACH_ONCE = PAIRS.replace("SELECT", "SELECT DISTINCT")
+NAMED = """SELECT flow_id, coalesce(list_sort(list(DISTINCT owner_name) FILTER (owner_name IS NOT NULL)), []) AS names
+  FROM {f} LEFT JOIN {l} ON {overlap} GROUP BY flow_id"""
+
+
+def in_duckdb(folder: Path, query: str, rows: str = PAIRS) -> list[tuple[Any, ...]]:
+    overlap = f"""f.interface_id = l.interface_id AND f.local_addr = l.address
        AND f.start_time - INTERVAL {TOLERANCE} SECONDS < l.valid_to + to_seconds(l.to_uncertainty_seconds)
        AND least(f.end_time, f.start_time + INTERVAL {LONGEST_SECONDS} SECONDS) + INTERVAL {TOLERANCE} SECONDS
            >= l.valid_from - to_seconds(l.from_uncertainty_seconds)"""
+    made = rows.format(f=f"'{folder / 'flows.parquet'}' f", l=f"'{folder / 'leases.parquet'}' l", overlap=overlap)
     with duckdb.connect() as connection:
         connection.execute(f"SET threads={len(os.sched_getaffinity(0))}; SET TimeZone='UTC'")
-        return connection.execute(query.format(rows=f"({rows})")).fetchall()
+        return connection.execute(query.format(rows=f"({made})")).fetchall()
 
 
 SUMS = "SELECT count(*), sum(flow_id), sum(length(function_name)) FROM {rows}"
+NAMES = "SELECT count(*), count_if(len(names) > 0), sum(len(names)), sum(flow_id * len(names)) FROM {rows}"
 GROUPS = "SELECT function_name, count(*), sum(flow_id) FROM {rows} GROUP BY ALL ORDER BY 1"
 
 
@@ -245,9 +260,14 @@ def on_sail(folder: Path, args: argparse.Namespace) -> None:
                 "candidates on sail": lambda place=place: added_up(ours(spark, place)),
                 "the plain join on sail": lambda place=place: added_up(plain(spark, place, BY_INTERFACE)),
                 f"DuckDB {duckdb.__version__}": lambda place=place: in_duckdb(place, SUMS)[0],
-                f"DuckDB {duckdb.__version__}, DISTINCT": lambda place=place: in_duckdb(place, SUMS, True)[0],
+                f"DuckDB {duckdb.__version__}, DISTINCT": lambda place=place: in_duckdb(place, SUMS, EACH_ONCE)[0],
             }
-            versus(f"against DuckDB, {kind}, {told(place)}", contenders, args.repeats)
+            versus(f"pairs, against DuckDB, {kind}, {told(place)}", contenders, args.repeats)
+            contenders = {
+                "candidates on sail": lambda place=place: named(spark, place),
+                f"DuckDB {duckdb.__version__}": lambda place=place: in_duckdb(place, NAMES, NAMED)[0],
+            }
+            versus(f"each flow with its functions, against DuckDB, {kind}, {told(place)}", contenders, args.repeats)
 
 
 def on_spark(folder: Path, args: argparse.Namespace) -> None:

@@ -22,6 +22,8 @@ ALWAYS = {
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
     "spark.ui.showConsoleProgress": "false",
     CALL_SITES: "false",
+    # Spark writes each plan out as text, again after each of its stages, which of long ones takes gigabytes.
+    "spark.sql.maxPlanStringLength": "16384",
     # Where dates become Python objects they are in the process's zone, also on other machines.
     "spark.executorEnv.TZ": "UTC",
 }
