@@ -17,6 +17,7 @@ from transforms.principals import HISTORY_DAYS, principals
 from transforms.sensitive_calls import harm
 
 SHOWN = 5
+_CODE = ("code", "layer")
 _LONGEST = 160
 _SET = ("account_id", "region", "functions", "date")
 
@@ -34,8 +35,9 @@ def detect(
 
     What is new (a peer, a call, a region) counts on its first day, unless `acquaintances` others do so and it is no
     sensitive call, and follows the last change before it, by somebody
-    new if there is one. High if somebody new made the change (see `transforms.principals`), low if who usually does,
-    medium where less than `min_history_days` of changes are known. The alerts on the new things stay as they are.
+    new if there is one. High if somebody new made the change (see `transforms.principals`), medium where less than
+    `min_history_days` of changes are known, low if who usually does brought other code; of the rest that such people
+    change, the alerts on the new things tell (`change`), and nobody hears of it twice. Those alerts stay as they are.
 
     mike, who never did, changed the code of f at 10:00; at 10:40 it talks to payroll-01 for the first time → high:
     `The code of f was changed by …:user/mike at 2026-03-01 10:00, from 198.51.100.7 (code hash abc=). 40 minutes later
@@ -58,12 +60,17 @@ def detect(
     reach = math.ceil(within_hours / 24)
     by_whom = principals(function_changes)
     calls = effective(function_changes).join(by_whom, ["account_id", "principal", "date"])
-    one_call = calls.groupBy("account_id", "region", "function_name", "event_id").agg(
-        F.array_join(F.array_sort(F.collect_set("change")), ", ").alias("changes"),
-        F.min("event_time").alias("event_time"),
-        F.min("date").alias("changed_on"),
-        *[F.min(c).alias(c) for c in ("principal", "source_ip_address", "detail", "usual_ones", "watched_days")],
-        F.max("is_usual").alias("is_usual"),
+    one_call = (
+        calls.groupBy("account_id", "region", "function_name", "event_id")
+        .agg(
+            F.array_join(F.array_sort(F.collect_set("change")), ", ").alias("changes"),
+            F.min("event_time").alias("event_time"),
+            F.min("date").alias("changed_on"),
+            *[F.min(c).alias(c) for c in ("principal", "source_ip_address", "detail", "usual_ones", "watched_days")],
+            F.max("is_usual").alias("is_usual"),
+            F.max(F.col("change").isin(*_CODE)).alias("brings_code"),
+        )
+        .where(~F.col("is_usual") | F.col("brings_code"))
     )
     told = ("by_new", "event_time", "event_id", "function_name", "changes", "principal", "source_ip_address", "detail",
             "is_usual", "usual_ones", "watched_days")  # fmt: skip

@@ -188,6 +188,8 @@ def test_a_change_and_then_something_new(spark: SparkSession) -> None:
         # case: today's hours, what is known besides, changes, severity
         "by somebody new": (new, [], [changed(**mike)], "high"),
         "by who deploys": (new, [], [changed()], "low"),
+        "no code, by who deploys": (new, [], [changed(change="configuration")], None),
+        "no code, by somebody new": (new, [], [changed(**mike, change="configuration")], "high"),
         "one before a release": (new, [], [changed(**mike), changed(event_id="r", event_time=at("9:55"))], "high"),
         "two days ago": (new, [], [changed(**mike, event_time=at("9:25") - 2 * DAY)], None),
         "yesterday": (new, [], [changed(**mike, event_time=at("4T23:00"))], "high"),
