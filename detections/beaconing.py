@@ -36,16 +36,18 @@ def detect(
 
     Each judged day looks back over seven. A destination is a named peer, or the /24 (IPv6: the first 48 bits) of
     addresses without a name, so that rotating addresses are one. It is trusted if one of the candidates has normally
-    talked to something of it for `trusted_after_days`, or since the week in which the function was first seen; and
-    nothing is said of functions that are younger than `min_history_days`.
+    talked to something of it for `trusted_after_days`, or since the week in which the function was first seen. Tenants
+    of AWS's addresses, of whom the baseline knows the landlord alone, are trusted if they were contacted on the day
+    before the seven already: if that was new, it has been judged on each day since. Nothing is said of functions that
+    are younger than `min_history_days`.
 
     f has talked to S3 for a month, and since yesterday noon opens a connection to 192.0.2.9:443 each ten minutes,
     though it is invoked each minute → an observation of 192.0.2.0/24, period 600 s.
     """
-    judged = _with_days(function_flows.where(F.col("candidates").isNotNull()), days).withColumn(
-        "destination_name", _destination()
-    )
-    strangers = _strangers(judged, function_baselines, trusted_after_days, min_history_days)
+    attributed = function_flows.where(F.col("candidates").isNotNull()).withColumn("destination_name", _destination())
+    judged = _with_days(attributed, days)
+    strangers = _strangers(judged, _tenants_before(attributed, days), function_baselines, trusted_after_days,
+                           min_history_days)  # fmt: skip
     # A judged day's look-back is a world of its own: it goes into the names of the region and of the interface.
     whose = strangers.select("judged", *_SET).distinct()
     flows = _apart(judged.join(whose, ["judged", *_SET], "left_semi")).withColumn(
@@ -68,14 +70,26 @@ def _apart(rows: DataFrame) -> DataFrame:
 
 def _destination() -> Column:
     """`192.0.2.0/24` for an address without a name of its own, else the name."""
-    nameless = (F.col("peer_kind") == "address") | (
-        (F.col("peer_kind") == "aws_service") & F.col("peer_name").isin(*LANDLORDS)
-    )
+    nameless = (F.col("peer_kind") == "address") | _is_tenant()
     return F.when(nameless, network_of("peer_addr")).otherwise(F.col("peer_name"))
 
 
+def _is_tenant() -> Column:
+    return (F.col("peer_kind") == "aws_service") & F.col("peer_name").isin(*LANDLORDS)
+
+
+def _tenants_before(attributed: DataFrame, days: Sequence[date]) -> DataFrame:
+    """judged, function and destination_name: tenants that were contacted on the day before a judged day's look-back."""
+    before = attributed.withColumn("judged", F.date_add("date", LOOK_BACK_DAYS)).where(is_one_of(F.col("judged"), days))
+    return before.where(_is_tenant()).select("judged", *SCOPE, "function_name", "destination_name")
+
+
 def _strangers(
-    judged: DataFrame, function_baselines: DataFrame, trusted_after_days: float, min_history_days: float
+    judged: DataFrame,
+    tenants_before: DataFrame,
+    function_baselines: DataFrame,
+    trusted_after_days: float,
+    min_history_days: float,
 ) -> DataFrame:
     """judged, the set of candidates and the destination: external ones that none of the set has long talked to."""
     known = function_baselines.where(F.col("behaviour") == PEER).withColumnRenamed("as_of_date", "judged")
@@ -85,7 +99,8 @@ def _strangers(
     grown = known.where(F.date_diff("judged", "learned_from") >= min_history_days).select(*whose).distinct()
     # The baseline knows peers by name; of nameless ones that is the address, of a landlord's only the landlord.
     named = known.where(old).withColumn("peer_addr", F.col("peer_name"))
-    trusted = named.select(*whose, _destination().alias("destination_name")).distinct().withColumn("old", F.lit(1))
+    by_name = named.select(*whose, _destination().alias("destination_name"))
+    trusted = by_name.unionByName(tenants_before).distinct().withColumn("old", F.lit(1))
     met = judged.where(~F.col("peer_internal")).select(*whose, "candidates", *_KEY).distinct()
     asked = met.join(grown.withColumn("grown", F.lit(1)), whose, "left").join(
         trusted, [*whose, "destination_name"], "left"
@@ -162,7 +177,8 @@ DETECTION = Detection(
     blind_spots=(
         "Periods below about two windows of the flow log, and above twelve hours.",
         "A channel that is kept open, and an implant that speaks in every run of its function.",
-        "What began in the first week in which a function was seen counts as trusted.",
+        "What began in the first week in which a function was seen counts as trusted; so does, a week after it began, "
+        "a destination on AWS's addresses that anybody may rent.",
         "Functions outside a VPC have no flow logs.",
     ),
     runbook=(

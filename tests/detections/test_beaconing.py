@@ -54,6 +54,14 @@ def test_by_the_clock(spark: SparkSession) -> None:
         start = at("0:00") + timedelta(minutes=(n * 7919 * (n + 3)) % 1_000)
         flows.append(row | {"window_start": start, "start_time": start, "end_time": start})
     flows += contacts(10, 80, "4T0:00", account_id="yesterday", interface_id="yesterday")
+    tenant = {"peer_kind": "aws_service", "peer_name": "EC2"}
+    for case, before in (("a tenant", None), ("a tenant for a week", 7), ("a tenant for six days", 6)):
+        flows += contacts(**busy, **SERVICE, account_id=case, interface_id=case)
+        baseline.append(known(account_id=case, learned_from=TODAY - 30 * DAY))
+        flows += contacts(10, 80, **tenant, account_id=case, interface_id=case)
+        for row in contacts(10, 1, **tenant, account_id=case, interface_id=case) if before else []:
+            earlier = {name: row[name] - before * DAY for name in ("window_start", "start_time", "end_time", "date")}
+            flows.append(row | earlier | {"conversation_id": f"{case}, earlier"})
     # It runs each ten minutes, and talks to both whenever it does.
     flows += contacts(10, 80, account_id="scheduled", interface_id="scheduled")
     flows += contacts(10, 80, **SERVICE, account_id="scheduled", interface_id="scheduled")
@@ -69,7 +77,7 @@ def test_by_the_clock(spark: SparkSession) -> None:
         **beaconing.DETECTION.parameters,
     )
     rows = {r["account_id"]: r for r in rows_of(OBSERVATIONS.filled(found))}
-    assert set(rows) == {ACCOUNT, "rotates"}
+    assert set(rows) == {ACCOUNT, "rotates", "a tenant", "a tenant for six days"}
     row = rows[ACCOUNT]
     assert (row["region"], row["functions"], row["subject"]) == (REGION, "f", "rhythm 6 443 192.0.2.0/24")
     assert 590 < row["observed"] < 610 and row["surprise"] > 2 and row["date"] == TODAY
