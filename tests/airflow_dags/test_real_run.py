@@ -141,7 +141,7 @@ def airflow(folder: Path) -> Iterator[Airflow]:
         try:
             until("Airflow's API", lambda: started.log_in() or process.poll() is not None)
             assert process.poll() is None, (folder / "airflow.log").read_text()[-4000:]
-            until("the DAGs", lambda: started.call("GET", "api/v2/dags")["total_entries"] == 4)
+            until("the DAGs", lambda: started.call("GET", "api/v2/dags")["total_entries"] == 6)
             yield started
         finally:
             end(process)
