@@ -9,7 +9,7 @@ the settings name `sinks`. It waits for no run, and none waits for it.
 - *A sink did not take some*: the log says which sink, how many and why. All others have theirs. They are tried again by
   each run; nothing is lost while it fails.
 - *"the settings name no sinks"*: name some, as docs/hand_over.md shows, or switch this DAG off.
-- *"is being sent just now"*, exit code 75: another `leasehold send` is at work. The retries wait for it.
+- *"is being written by"*, exit code 75: another `leasehold send` is at work. The retries wait for it.
 """
 
 from datetime import timedelta

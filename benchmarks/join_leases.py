@@ -151,10 +151,13 @@ def told(folder: Path) -> str:
     return f"{flows:,} flows, {leases:,} leases"
 
 
+def tables(spark: SparkSession, folder: Path) -> tuple[DataFrame, DataFrame]:
+    return spark.read.parquet(str(folder / "flows.parquet")), spark.read.parquet(str(folder / "leases.parquet"))
+
+
 def ours(spark: SparkSession, folder: Path) -> DataFrame:
     """flow_id, function_name by `candidates`."""
-    flows, leases = (spark.read.parquet(str(folder / f"{name}.parquet")) for name in ("flows", "leases"))
-    found = candidates(flows, leases, TOLERANCE)
+    found = candidates(*tables(spark, folder), TOLERANCE)
     # `explode` alone would have Spark work out the names once more, to see whether there are any.
     rows = found.select("flow_id", F.explode_outer("names").alias("function_name"))
     return rows.where(F.col("function_name").isNotNull())
@@ -162,7 +165,7 @@ def ours(spark: SparkSession, folder: Path) -> DataFrame:
 
 def plain(spark: SparkSession, folder: Path, *more: str) -> DataFrame:
     """The same rows, as one would write it first."""
-    flows, leases = (spark.read.parquet(str(folder / f"{name}.parquet")) for name in ("flows", "leases"))
+    flows, leases = tables(spark, folder)
     dated = leases.select("*", earliest().alias("earliest"), latest().alias("latest")).alias("l")
     overlap = (
         "f.vpc_id = l.vpc_id",
@@ -177,8 +180,7 @@ def plain(spark: SparkSession, folder: Path, *more: str) -> DataFrame:
 
 def named(spark: SparkSession, folder: Path) -> tuple[int, ...]:
     """By `candidates`: flows, those with a function, names, and flow_ids times names."""
-    flows, leases = (spark.read.parquet(str(folder / f"{name}.parquet")) for name in ("flows", "leases"))
-    found = candidates(flows, leases, TOLERANCE).select("flow_id", F.size("names").alias("n"))
+    found = candidates(*tables(spark, folder), TOLERANCE).select("flow_id", F.size("names").alias("n"))
     sums = F.count("*"), F.count_if(F.col("n") > 0), F.sum("n"), F.sum(F.col("flow_id") * F.col("n"))
     return tuple(found.agg(*sums).collect()[0])
 

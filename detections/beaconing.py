@@ -12,14 +12,13 @@ from detections.words import who
 from transforms.behaviours import PEER
 from transforms.columns import SCOPE
 from transforms.days import is_one_of
-from transforms.peers import LANDLORDS, network_of
+from transforms.peers import is_tenant, network_of
 from transforms.periodicity import BEACON
 from transforms.rhythms import once, rhythms
 
 LOOK_BACK_DAYS = 7
 _SET = (*SCOPE, "candidates")
 _KEY = ("destination_name", "peer_port", "protocol")
-# Addresses with these tags may be anybody's machine: the tag names the landlord, not the tenant.
 
 
 def detect(
@@ -70,18 +69,14 @@ def _apart(rows: DataFrame) -> DataFrame:
 
 def _destination() -> Column:
     """`192.0.2.0/24` for an address without a name of its own, else the name."""
-    nameless = (F.col("peer_kind") == "address") | _is_tenant()
+    nameless = (F.col("peer_kind") == "address") | is_tenant()
     return F.when(nameless, network_of("peer_addr")).otherwise(F.col("peer_name"))
-
-
-def _is_tenant() -> Column:
-    return (F.col("peer_kind") == "aws_service") & F.col("peer_name").isin(*LANDLORDS)
 
 
 def _tenants_before(attributed: DataFrame, days: Sequence[date]) -> DataFrame:
     """judged, function and destination_name: tenants that were contacted on the day before a judged day's look-back."""
     before = attributed.withColumn("judged", F.date_add("date", LOOK_BACK_DAYS)).where(is_one_of(F.col("judged"), days))
-    return before.where(_is_tenant()).select("judged", *SCOPE, "function_name", "destination_name")
+    return before.where(is_tenant()).select("judged", *SCOPE, "function_name", "destination_name")
 
 
 def _strangers(

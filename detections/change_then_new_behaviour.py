@@ -34,10 +34,10 @@ def detect(
     """One observation per change and day after which a function did something new within `within_hours`: both facts.
 
     What is new (a peer, a call, a region) counts on its first day, unless `acquaintances` others do so and it is no
-    sensitive call, and follows the last change before it, by somebody
-    new if there is one. High if somebody new made the change (see `transforms.principals`), medium where less than
-    `min_history_days` of changes are known, low if who usually does brought other code; of the rest that such people
-    change, the alerts on the new things tell (`change`), and nobody hears of it twice. Those alerts stay as they are.
+    sensitive call, and follows the last change before it, by somebody new if there is one. High if somebody new made
+    the change (see `transforms.principals`), medium where less than `min_history_days` of changes are known, low if who
+    usually does brought other code. What follows their other changes is left to the alerts on what is new, which name
+    the change and stay as they are.
 
     mike, who never did, changed the code of f at 10:00; at 10:40 it talks to payroll-01 for the first time → high:
     `The code of f was changed by …:user/mike at 2026-03-01 10:00, from 198.51.100.7 (code hash abc=). 40 minutes later

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from detections.words import known_since, named_peer, on_service, who
 from transforms.behaviours import PEER
-from transforms.peers import LANDLORDS
+from transforms.peers import is_tenant
 
 FEW_DOORS = 8
 """So many new peers that do not answer are no longer told of one by one: the detection `scan` tells of them."""
@@ -27,8 +27,7 @@ def familiar(acquaintances: float) -> Column:
     all functions use.
     """
     common = (F.col("known_to") >= 3) & (F.col("known_to") >= F.col("account_functions") * COMMON_SHARE)
-    rented = (F.col("peer_kind") == "aws_service") & F.col("peer_name").isin(*LANDLORDS)
-    particular = F.coalesce("peer_internal", F.lit(False)) | F.coalesce(rented, F.lit(False))
+    particular = F.coalesce("peer_internal", F.lit(False)) | F.coalesce(is_tenant(), F.lit(False))
     return F.when(particular, common).otherwise(F.col("known_to") >= acquaintances)
 
 

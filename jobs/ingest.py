@@ -205,7 +205,7 @@ def _finished(file: RawFile, kind: str, receipt: Row) -> Row:
 
 
 def _row(file: RawFile, **more: Any) -> Row:
-    # `asdict` copies each value deeply: of tens of thousands of files, for seconds.
+    # `asdict` copies each value deeply: of tens of thousands of files, for seconds. What the table has not is left out.
     return {**vars(file), **more}
 
 

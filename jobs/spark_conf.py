@@ -64,7 +64,7 @@ def on_one_machine() -> dict[str, str]:
         "spark.sql.shuffle.partitions": "2",
         "spark.default.parallelism": "2",
         "spark.databricks.delta.snapshotPartitions": "2",
-        # It plans anew what is left after each stage: of long plans over little data twenty times as long as they run.
+        # It plans anew what is left after each stage, which of our long plans takes far longer than to run them.
         "spark.sql.adaptive.enabled": "false",
         "spark.driver.memory": os.environ.get("LEASEHOLD_DRIVER_MEMORY", "2g"),
         "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",

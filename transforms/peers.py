@@ -168,6 +168,14 @@ def ipv6_digits(address: str) -> Column:
     return F.when(is_ipv6, digits)
 
 
+def is_tenant() -> Column:
+    """Is the peer on an address that anybody may rent? Then its name is the landlord's, and says nothing of the tenant.
+
+    NULL where peer_kind or peer_name is.
+    """
+    return (F.col("peer_kind") == "aws_service") & F.col("peer_name").isin(*LANDLORDS)
+
+
 def network_of(address: str) -> Column:
     """The /24 of an IPv4 address, the /48 of an IPv6 one; NULL for anything else.
 

@@ -72,5 +72,4 @@ def alert_lake(spark: SparkSession, account: Account, folder: Path) -> Lake:
     for table, some in rows.items():
         if some:
             made.append(table, made.frame(table, some))
-
     return made
