@@ -10,24 +10,27 @@ from detections.detection import Detection
 from detections.triage import SEVERITIES
 from detections.words import regulars
 from transforms.columns import listed
+from transforms.dangers import danger, foreign_accounts
 from transforms.days import is_one_of
 from transforms.principals import HABIT_DAYS, HISTORY_DAYS, SETTLED_DAYS, principals
 from transforms.sight_changes import LOG_GROUP
 
 SHOWN = 5
 _LONGEST = 160
-_NEWCOMER = f"It is new to changing functions (for less than {SETTLED_DAYS} days, or on fewer than {HABIT_DAYS}); "
+_NEWCOMER = (
+    f"It is new to changing functions (for less than {SETTLED_DAYS} days, or on fewer than {HABIT_DAYS}, or it began "
+    "with dangerous ones); "
+)
 # By somebody new these are what an intruder does; the others may be, too.
 _TELLING = ("code", "layer", "role", "role policy", "vpc", "url", "permission", "trigger")
-_POWERFUL = "(?i)administrator|[^a-z]admin|poweruser|iamfullaccess"
-_ACCOUNT = r"(?::|^|image )([0-9]{12})(?::|\.dkr\.ecr\.)"
 
 
 def detect(days: Sequence[date], function_changes: DataFrame, *, min_history_days: float = 7) -> DataFrame:
     """One observation per principal, function and day: changes by somebody new, and dangerous ones by whoever.
 
     New is who began to change functions less than two weeks ago, or did so on fewer than three days, in the 36 days
-    before; unless it began in the account's first week.
+    before; unless it began in the account's first week. Who began with dangerous changes stays new for two weeks after
+    each.
 
     Dangerous is what opens a function to anybody or to another account, a layer, an image or a trigger of an account
     that was not used before, a role or policy that is mighty by its name, and lifting a role's boundary. By somebody
@@ -77,10 +80,7 @@ def _with_history(changes: DataFrame) -> DataFrame:
     account = Window.partitionBy("account_id").orderBy(day)
     same = Window.partitionBy("account_id", "region", "function_name", "change", "detail").orderBy(day)
     done = F.col("error_code").isNull()
-    parts = F.regexp_extract_all(F.coalesce("detail", F.lit("")), F.lit(_ACCOUNT), 1)
-    others = F.array_sort(F.array_except(parts, F.array("account_id")))
-    gives = ~F.coalesce("detail", F.lit("")).rlike("^(?:detach|delete|removed)")
-    foreign = F.when(F.col("change").isin("layer", "trigger", "code") & (F.size(others) > 0) & gives, others)
+    named = changes.withColumn("foreign", foreign_accounts())
     # What somebody new brought in is not known the day after.
     lately = F.collect_set(F.when(done & F.col("is_usual"), F.col("foreign"))).over(
         account.rangeBetween(-SETTLED_DAYS, -1)
@@ -89,20 +89,11 @@ def _with_history(changes: DataFrame) -> DataFrame:
     # Sail has NULL, not an empty list, where nothing came before.
     none = F.array().cast("array<array<string>>")
     met = F.flatten(F.concat(F.coalesce(lately, none), F.coalesce(long_ago, none)))
-    told = changes.withColumn("foreign", foreign).withColumns(
+    told = named.withColumns(
         {"met": met, "times": F.count(F.when(done, F.lit(1))).over(same.rangeBetween(-HISTORY_DAYS, -1))}
     )
-    unmet = F.array_join(F.array_except("foreign", "met"), ", ")
-    from_stranger = F.when(unmet != "", F.concat(F.lit("of the account "), unmet, F.lit(", never used before")))
-    mighty = F.col("change").isin("role", "role policy", "created") & F.col("detail").rlike(_POWERFUL)
-    unbound = F.col("detail").startswith("delete role permissions boundary")
-    danger = F.coalesce(
-        F.concat(F.lit("opens it to "), "opens_to"),
-        from_stranger,
-        F.when(mighty & gives, F.lit("mighty by its name")),
-        F.when((F.col("change") == "role policy") & unbound, F.lit("lifts its boundary")),
-    )
-    return told.withColumns({"danger": danger, "done_before": F.col("times") > 0}).drop("foreign", "met", "times")
+    said = danger(F.array_except("foreign", "met"))
+    return told.withColumns({"danger": said, "done_before": F.col("times") > 0}).drop("foreign", "met", "times")
 
 
 def _rank(usual: Column, watched: Column) -> Column:

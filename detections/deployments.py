@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from transforms.principals import principals
 from transforms.sight_changes import LOG_GROUP, SIGHT
 
 DAY_SECONDS = 86_400
@@ -15,6 +16,19 @@ _WITHOUT_EFFECT = ("published", "deleted", "concurrency", LOG_GROUP, *SIGHT)
 def effective(function_changes: DataFrame) -> DataFrame:
     """Those that were not refused, and after which a function may do something else."""
     return function_changes.where(F.col("error_code").isNull() & ~F.col("change").isin(*_WITHOUT_EFFECT))
+
+
+def releases(function_changes: DataFrame) -> DataFrame:
+    """account_id, region, function_name, and `released`: when who usually does so (`transforms.principals`) changed its
+    code, layers or configuration; of a function one row.
+    """
+    changed = effective(function_changes).where(F.col("change").isin("code", "layer", "configuration"))
+    usual = principals(function_changes).where("is_usual").select("account_id", "principal", "date")
+    return (
+        changed.join(usual, ["account_id", "principal", "date"], "left_semi")
+        .groupBy("account_id", "region", "function_name")
+        .agg(F.collect_list("event_time").alias("released"))
+    )
 
 
 def with_last_change(observations: DataFrame, function_changes: DataFrame) -> DataFrame:

@@ -35,7 +35,8 @@ DETECTION = Detection(
     ),
     blind_spots=(
         "Functions outside a VPC have no flow logs.",
-        "A peer that another function on the same interface normally talks to explains the connection.",
+        "A peer that another function on the same interface normally talks to explains the connection; so does one "
+        "that it, too, was new to and talked to more often that day: its alert names the peer.",
         "Anything done in the first days is learned as normal.",
         "What a third of all functions talk to, and what takes the place of a resource that nobody talks to any more.",
     ),

@@ -31,6 +31,7 @@ _SIDE = (*_SORT, "side")
 ROTATING = 3
 """So many normal addresses of one network (/24) and port are a service that rotates: one more is no stranger."""
 _NETWORK = (*_SORT, "network", "protocol", "peer_port")
+_IN_SIGHT = ("date", *SCOPE, "candidates", *THING)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
     Several functions that share an interface are judged as a set, because nobody knows which of them spoke:
 
     - `explained`: the thing is normal for one of the candidates, or took the place of one that was
-      (`transforms.replacements`), or is known of a bystander, who may have spoken although it is not likely;
+      (`transforms.replacements`), or is known of a bystander, who may have spoken although it is not likely; or a
+      bystander did it more often that day without them: of a hundred conversations of g one is taken for f's;
     - `flagged`: it was new before, and has not become normal by going on;
     - `novel`: it is new, and every candidate is known well enough to say so: at least `min_history_days`
       since its first day, at least three active days, a Good-Turing unseen mass (singletons ÷ peer-days)
@@ -116,14 +118,7 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
         .join(trails, ["date", *SCOPE], "left")
         .join(seen, ["date", *_FUNCTION], "left")
     )
-    in_sight = ("date", *SCOPE, "candidates", *THING)
-    excused = (
-        sightings.select(*in_sight, F.explode("bystanders").alias("function_name"))
-        .join(known, ["date", *_FUNCTION, *THING], "left_semi")
-        .select(*in_sight, F.lit(1).alias("excused"))
-        .distinct()
-    )
-    joined = joined.join(excused, list(in_sight), "left")
+    joined = joined.join(_excuses(sightings, known), list(_IN_SIGHT), "left")
     calls = (F.col("behaviour") != PEER) & F.col("trail").isNotNull()
     judged = joined.withColumns(
         {
@@ -138,20 +133,37 @@ def judge(sightings: DataFrame, baselines: DataFrame, learning: Learning) -> Dat
         }
     ).drop("seen_from", "days_seen", "trail", "known_status", "replaces", "side", "network")
     judged = judged.withColumn("ready", F.coalesce(_known_well(learning), F.lit(False)))
-    together = Window.partitionBy("date", "account_id", "region", "candidates", *THING)
+    together = Window.partitionBy(*_IN_SIGHT)
 
     def any_is(status: str) -> Column:
         return F.max(F.coalesce((F.col("own_status") == status).cast("int"), F.lit(0))).over(together) == 1
 
     all_ready = F.min(F.col("ready").cast("int")).over(together) == 1
     verdict = (
-        F.when(any_is("normal"), "explained")
+        F.when(any_is("normal") | F.col("outdone"), "explained")
         .when(any_is("flagged"), "flagged")
-        .when(F.col("excused").isNotNull(), "explained")
+        .when(F.col("excused"), "explained")
         .when(all_ready, "novel")
         .otherwise("learning")
     )
-    return judged.withColumn("verdict", verdict).drop("bystanders", "excused")
+    return judged.withColumn("verdict", verdict).drop("bystanders", "excused", "outdone")
+
+
+def _excuses(sightings: DataFrame, known: DataFrame) -> DataFrame:
+    """What was seen of candidates and a bystander knew (`excused`), or did more often without them (`outdone`)."""
+    mine = sightings.select(*_IN_SIGHT, F.col("events").alias("times"), F.explode("bystanders").alias("function_name"))
+    who = ("date", *_FUNCTION, *THING)
+    knows = known.select(*who, F.lit(None).cast("string").alias("with"), F.lit(None).cast("bigint").alias("events"))
+    theirs = knows.unionByName(sightings.select(*who, F.col("candidates").alias("with"), "events"))
+    apart = ~F.arrays_overlap(F.split("candidates", ", "), F.split("with", ", "))
+    return (
+        mine.join(theirs, list(who))
+        .groupBy(*_IN_SIGHT)
+        .agg(
+            F.bool_or(F.col("with").isNull()).alias("excused"),
+            F.bool_or(F.coalesce((F.col("events") > F.col("times")) & apart, F.lit(False))).alias("outdone"),
+        )
+    )
 
 
 def next_baseline(

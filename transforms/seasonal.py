@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 HISTORY_DAYS = 36
+LEVEL_DAYS = 4
+"""After so many days a new level is usual: most of the last seven."""
 HOURS = 24
 _WEEK = 7
 _FEWEST = 3

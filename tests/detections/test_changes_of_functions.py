@@ -105,6 +105,26 @@ def test_who_and_what(spark: SparkSession) -> None:
             [by_mike, *[by_mike | {"event_time": at("9:25") - n * DAY, "event_id": f"{n}"} for n in (2, 7, 13)]],
             "medium",
         ),
+        "a habit that began with a danger": (
+            [by_mike, by_mike | opens | {"event_time": at("9:25") - 13 * DAY},
+             *[by_mike | {"event_time": at("9:25") - n * DAY, "event_id": f"{n}"} for n in (2, 7, 14)]], "medium",
+        ),
+        "a habit, and a danger two weeks ago": (
+            [by_mike, by_mike | opens | {"event_time": at("9:25") - 14 * DAY},
+             *[by_mike | {"event_time": at("9:25") - n * DAY, "event_id": f"{n}"} for n in (2, 7, 14)]], None,
+        ),
+        "a habit, and then a danger": (
+            [by_mike, by_mike | opens | {"event_time": at("9:25") - 2 * DAY},
+             *[by_mike | {"event_time": at("9:25") - n * DAY, "event_id": f"{n}"} for n in (2, 7, 16)]], None,
+        ),
+        "there for a month, and a danger": (
+            [by_mike, *[by_mike | opens | {"event_time": at("9:25") - n * DAY, "event_id": f"{n}"}
+                        for n in (2, 7, 29)]], None,
+        ),
+        "a partner's queue in the first week": (
+            [by_mike, *[by_mike | {"change": "trigger", "detail": "arn:aws:sqs:eu-west-1:111122223333:jobs",
+                                   "event_time": at("9:25") - n * DAY, "event_id": f"{n}"} for n in (2, 7, 14)]], None,
+        ),
         "tried in vain before": (
             [by_mike, by_mike | {"event_time": at("9:25") - 7 * DAY, "event_id": "a", "error_code": "x"}], "medium",
         ),
@@ -126,7 +146,8 @@ def test_who_and_what(spark: SparkSession) -> None:
     row = found["code by somebody new"]
     assert row["summary"] == (
         f"{MIKE} changed f: code (code hash abc=); from 198.51.100.7 with Boto3/1.42.61. It is new to "
-        f"changing functions (for less than 14 days, or on fewer than 3); who does so: {DEPLOY}."
+        f"changing functions (for less than 14 days, or on fewer than 3, or it began with dangerous ones); who does "
+        f"so: {DEPLOY}."
     )
     assert (row["principal"], row["functions"], row["subject"]) == (MIKE, "f", f"changed by {MIKE}")
     assert (row["evidence"], row["first_time"], row["baseline_days"]) == ("e0", at("9:25"), 30)

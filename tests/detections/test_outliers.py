@@ -50,11 +50,18 @@ def changed(rows: list[Row], start: str, hours: int, **overrides: Any) -> list[R
 
 
 def found_by(
-    spark: SparkSession, detection: Detection, rows: list[Row], days: tuple[date, ...] = (TODAY,), **parameters: float
+    spark: SparkSession,
+    detection: Detection,
+    rows: list[Row],
+    days: tuple[date, ...] = (TODAY,),
+    changes: list[Row] | None = None,
+    **parameters: float,
 ) -> dict[tuple[str, date], Row]:
     """By function and day, what a detection of function_metrics_hourly finds."""
-    table = frame(spark, FUNCTION_METRICS_HOURLY, rows)
-    found = rows_of(OBSERVATIONS.filled(detection.detect(days, table, **{**detection.parameters, **parameters})))
+    tables = [frame(spark, FUNCTION_METRICS_HOURLY, rows)]
+    if changes is not None:
+        tables.append(frame(spark, FUNCTION_CHANGES, changes))
+    found = rows_of(OBSERVATIONS.filled(detection.detect(days, *tables, **{**detection.parameters, **parameters})))
     made = {(row["functions"], row["date"]): row for row in found if row["date"] in days}
     assert len(made) == len(found)
     return made
@@ -143,7 +150,7 @@ def test_durations(spark: SparkSession) -> None:
     rows += changed(hourly("busier"), "6:00", 12, invocations=500.0, duration_seconds=250.0)
     rows += changed(hourly("quick", duration_seconds=5.0), "6:00", 12, duration_seconds=15.0)
     rows += changed(hourly("one hour"), "6:00", 1, duration_seconds=150.0)
-    found = found_by(spark, duration_outlier.DETECTION, rows)
+    found = found_by(spark, duration_outlier.DETECTION, rows, changes=[])
     assert set(found) == {("f", TODAY)}
     row = found["f", TODAY]
     assert (row["observed"], row["usual"], row["events"], row["first_time"]) == (2.5, 0.5, 12, at("6:00"))
@@ -152,6 +159,29 @@ def test_durations(spark: SparkSession) -> None:
         "the 36 days before they never took as long. With 128 MB of memory that costs less than 0.01 USD an hour more "
         "than usual."
     )
+
+
+def test_durations_after_a_change(spark: SparkSession) -> None:
+    """Slower by a usual release is no news, unless ten times so, or by a change of another sort, time or person."""
+    released = ("the day before", "in the span", "ten times as slow", "too long ago", "later", "by a stranger", "a url")
+    rows = [r for name in released for r in changed(hourly(name), "6:00", 12, duration_seconds=250.0)]
+    rows = changed(
+        rows, "6:00", 12, duration_seconds=lambda r: 500.0 if r["function_name"] == "ten times as slow" else 250.0
+    )
+    usual = {"principal": "deploy", "change": "code", "account_id": ACCOUNT, "region": REGION}
+    times = {
+        "the day before": "4T6:00", "in the span": "7:00", "ten times as slow": "4T6:00", "too long ago": "1T5:00",
+        "later": "18:01", "by a stranger": "4T6:00", "a url": "4T6:00",
+    }  # fmt: skip
+    changes = [
+        usual | {"function_name": name, "event_time": at(time)}
+        | ({"principal": "mike"} if name == "by a stranger" else {"change": "url"} if name == "a url" else {})
+        for name, time in times.items()
+    ]  # fmt: skip
+    changes += [usual | {"function_name": "other", "event_time": at("5:00") - n * DAY} for n in range(5, 36, 5)]
+    changes = [c | {"event_id": str(n), "date": c["event_time"].date()} for n, c in enumerate(changes)]
+    found = found_by(spark, duration_outlier.DETECTION, rows, changes=changes)
+    assert {name for name, _ in found} == {"ten times as slow", "too long ago", "later", "by a stranger", "a url"}
 
 
 def test_at_once(spark: SparkSession) -> None:

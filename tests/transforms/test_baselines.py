@@ -97,6 +97,7 @@ def test_a_day_of_hours(spark: SparkSession) -> None:
 OUTSIDE: Row = {"peer_kind": "address", "peer_name": "192.0.2.66", "peer_internal": False, "peer_port": 443}
 ROTATES = [OUTSIDE | {"peer_name": f"192.0.2.{n}"} for n in (1, 2, 3)]
 BESIDE: Row = {"bystanders": "g, h"}
+THRICE: Row = {"function_name": "g", "candidates": "g", "events": 3}
 CALLS: Row = {"behaviour": "api call", "thing": "iam:CreateUser", "peer_internal": None}
 ABROAD: Row = OUTSIDE | {"peer_name": "198.51.100.1", "unseen_mass": 0.3}
 
@@ -141,6 +142,13 @@ def test_verdicts(spark: SparkSession) -> None:
             [{}, {"function_name": "h", "peer_name": "payroll-01", "status": "flagged"}], [BESIDE], "explained",
         ),
         "new for the bystanders, too": ([{}, {"function_name": "g"}], [BESIDE], "novel"),
+        "a bystander did it more often": ([{}, {"function_name": "g"}], [BESIDE, THRICE], "explained"),
+        "a bystander did it as often": ([{}, {"function_name": "g"}], [BESIDE, THRICE | {"events": 1}], "novel"),
+        "another one did it more often": ([{}], [BESIDE, THRICE | {"function_name": "i", "candidates": "i"}], "novel"),
+        "it or a bystander did it more often": ([{}], [BESIDE, THRICE | {"candidates": "f, g"}], "novel"),
+        "flagged, and a bystander did it more often": (
+            [{"peer_name": "payroll-01", "status": "flagged"}], [BESIDE, THRICE], "explained",
+        ),
         "flagged, and normal for a bystander": (
             [{"peer_name": "payroll-01", "status": "flagged"}, {"function_name": "g", "peer_name": "payroll-01"}],
             [BESIDE], "flagged",
@@ -161,7 +169,9 @@ def test_verdicts(spark: SparkSession) -> None:
     sightings = daily_sightings(frame(spark, FUNCTION_ACTIVITY_HOURLY, hours))
     found = rows_of(judge(sightings, frame(spark, FUNCTION_BASELINES, baseline), Learning()))
     assert len(found) == len(hours)
-    assert {r["account_id"]: r["verdict"] for r in found} == {case: verdict for case, (_, _, verdict) in cases.items()}
+    assert {r["account_id"]: r["verdict"] for r in found if r["function_name"] == "f"} == {
+        case: verdict for case, (_, _, verdict) in cases.items()
+    }
 
 
 def test_expected_peers_in_words(spark: SparkSession) -> None:
