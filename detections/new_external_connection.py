@@ -58,7 +58,7 @@ DETECTION = Detection(
         "Functions that meet strangers all the time (unseen_mass or strangers_per_day above its limit) do not alarm.",
         "Traffic to a destination that is already normal, whatever it carries, and to one that is normal for "
         "`acquaintances` other functions: see the detections of volumes and of rhythms.",
-        "What another function behind the same interface, far likelier, did more often that day: its alert tells of it.",
+        "What another function behind the same interface, far likelier, did more often: its alert tells of it.",
         "A stranger beside a service that rotates: once three addresses of a /24 are normal on a port, all of it is.",
     ),
     runbook=(
