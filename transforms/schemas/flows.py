@@ -69,8 +69,8 @@ FUNCTION_ACTIVITY_HOURLY = Table(
         (
             "bystanders",
             "string",
-            "others with 0.1 to 5 %: what is normal for one of them, or it did more often that day, is no news; nothing "
-            "is learned of them",
+            "others with 0.1 to 5 %: what is normal for one of them, or it did more often that day, is no news; "
+            "nothing is learned of them",
         ),
         ("hour", "timestamp", "start of the hour (UTC)"),
         ("behaviour", "string", "peer (it spoke with), api call, api error, api region"),
