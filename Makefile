@@ -83,9 +83,11 @@ trino: .trino/$(TRINO) ## fetch Trino, its CLI and a Java for both into .trino (
 	  -jar "$$here/cli.jar" --timezone UTC "$$@"' > .trino/trino && chmod +x .trino/trino
 	@touch $@
 
-# Each leaves a core idle for much of its time, so that several at once end sooner than one after the other.
+# Each leaves a core idle for much of its time, so that several at once end sooner than one after the other: three here,
+# or as many as `make --jobs` says for all that it makes.
+AT_ONCE = $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs 3)
 test: check ## lint, types, import contracts, and the tests on both engines but for the slow ones
-	@$(MAKE) --no-print-directory --jobs 3 sail-jobs sail-others test-spark
+	@$(MAKE) --no-print-directory $(AT_ONCE) sail-jobs test-spark sail-others
 	@$(SPARK_LACK); [ -z "$$lack" ] || echo "$(NOT_RUN)"
 
 check: install ## lint, types and import contracts
@@ -101,7 +103,7 @@ sail-jobs: MARKED := tests/jobs
 sail-others: MARKED := --ignore tests/jobs
 
 test-slow: ## the tests that take minutes each: both engines on one lake, kills, a cluster, Airflow, Superset
-	@$(MAKE) --no-print-directory --jobs 3 slow-sail slow-spark test-airflow test-dashboards
+	@$(MAKE) --no-print-directory $(AT_ONCE) slow-spark slow-sail test-airflow test-dashboards
 
 slow-sail: MARKED := -m 'slow and not unsteady'
 slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py \

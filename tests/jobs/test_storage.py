@@ -93,7 +93,10 @@ def test_hostile_strings_stay_strings(lake: Lake, spark: SparkSession) -> None:
     assert (name, 1, FIRST) in rows(lake)
 
 
-@pytest.mark.parametrize("by_files", [False, True], ids=["as at hand", "as on S3"])
+@pytest.mark.parametrize(
+    "by_files",
+    [pytest.param(False, id="as at hand"), pytest.param(True, id="as on S3", marks=pytest.mark.sail_only)],
+)
 def test_versions_from_before_a_checkpoint_can_be_read(
     lake: Lake, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, by_files: bool
 ) -> None:
