@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from jobs.session import missing_for, session
@@ -13,6 +14,10 @@ from jobs.sources import register
 # They need Airflow or Superset, whose dependencies clash with the project's: `make test-airflow` and
 # `make test-dashboards` run them in environments of their own.
 collect_ignore = ["airflow_dags", "dashboards"]
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("leasehold", deadline=None)
+settings.load_profile("leasehold")
 
 _QUICK_ON_SPARK = ("test_storage.py", "test_datasource.py", "test_detections.py", "test_cli.py", "test_alerts.py")
 

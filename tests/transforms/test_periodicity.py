@@ -70,7 +70,7 @@ def test_what_is_random_stays_quiet(seconds: int) -> None:
 
 
 @given(st.integers(2, 9), st.integers(20, 300), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 def test_order_repetition_and_the_calendar_change_nothing(step: int, count: int, seed: int) -> None:
     lots = np.random.default_rng(seed)
     seen = 29_459_520 + step * np.arange(count) + lots.integers(0, 2, count)

@@ -92,7 +92,7 @@ runs_drawn = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     runs_drawn,
     st.lists(st.tuples(st.floats(0, 3_599), st.integers(0, 3), st.floats(0, 660)), min_size=1, max_size=30),

@@ -136,7 +136,7 @@ def decides(acl_entries: list[Row], egress: bool, address: str) -> str:
 reached: Counter[str] = Counter()
 
 
-@settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1_000, suppress_health_check=list(HealthCheck))
 @given(situations())
 def test_generated_plans(situation: tuple[Case, Seen]) -> None:
     case, seen = situation

@@ -106,7 +106,7 @@ def test_every_awkward_value_alone(path: Path, field: str) -> None:
         assert len(rows) + len(faults(receipt)) == 1
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(awkward=st.lists(_line, min_size=1, max_size=90), ordinary=st.sampled_from([0, 0, 200]), ended=st.booleans())
 def test_every_line_is_a_record_or_a_rejection(path: Path, awkward: list[bytes], ordinary: int, ended: bool) -> None:
     """…and which of the two does not depend on its neighbours: the reader looks at blocks, the expectation at lines."""
