@@ -20,7 +20,7 @@ _WALL_CLOCK = {"run_id", "started_at", "seconds", "engine"}
 def leasehold(*arguments: object, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
     """Run `leasehold …` in a process of its own, with some environment variables more."""
     done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=900, check=False, env={**os.environ, **env}
+        command(*arguments), capture_output=True, text=True, timeout=1800, check=False, env={**os.environ, **env}
     )
     assert not check or done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stderr[-4000:]}"
     return done
