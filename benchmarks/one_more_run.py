@@ -4,7 +4,7 @@
 
 The simulated account runs for so many days, all of them but the last hours are worked through in one run; then these
 come, as an hourly or a nightly run meets them. Seconds are the clock's and, with Sail, which runs in this process, the
-CPU's: those hardly depend on what else the machine does. For every table: the rows it has, and of the files that the
+CPU's (measure on a quiet machine all the same). For every table: the rows it has, and of the files that the
 run's commits added and took away how many there were, how large, and of which days. A second lake, of fewer days, shows
 what depends on the length of the history.
 """
