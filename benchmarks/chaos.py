@@ -1,6 +1,6 @@
 """A back-fill that is killed and started again, many times: is its lake that of one that nobody disturbed?
 
-    python -m benchmarks.chaos [--kills 30] [--days 3] [--engine sail] [--seed 1] [--work FOLDER]
+    python -m benchmarks.chaos [--kills 30] [--days 3] [--engine sail] [--seed 1]
 
 A small simulated account, a nightly run a day. Each run is killed (SIGKILL) and started again, until the day has had
 its share of the kills and is done: by chance after so many more commits to the tables, or after so many seconds; what
@@ -12,7 +12,6 @@ left alone. Ends with 1 if anything differs.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -38,7 +37,7 @@ _SETTINGS = "min_history_days: 1\n"
 def main() -> None:
     options = _options()
     chance = random.Random(options.seed)
-    folder = options.work or Path(tempfile.mkdtemp(prefix="chaos-"))
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     spans = undisturbed(folder, options)
     hits: Counter[str] = Counter()
     shares = [options.kills // options.days + (day < options.kills % options.days) for day in range(options.days)]
@@ -65,13 +64,7 @@ def main() -> None:
 
 
 def undisturbed(folder: Path, options: argparse.Namespace) -> list[tuple[int, float]]:
-    """The account and, as `whole`, the lake of runs that are left alone; commits and seconds of each day.
-
-    What an earlier start has left in the folder is taken as it is.
-    """
-    told = folder / f"{options.engine}-{options.days}.json"
-    if told.exists():
-        return [(commits_of_day, seconds) for commits_of_day, seconds in json.loads(told.read_text())]
+    """The account and, as `whole`, the lake of runs that are left alone; commits and seconds of each day."""
     simulate(
         folder / "account",
         Options(
@@ -89,7 +82,6 @@ def undisturbed(folder: Path, options: argparse.Namespace) -> list[tuple[int, fl
         spans.append((now - before, time.monotonic() - clock))
         before, clock = now, time.monotonic()
         print(f"undisturbed, day {day + 1}: {spans[-1][0]} commits, {spans[-1][1]:.0f} s", flush=True)
-    told.write_text(json.dumps(spans))
     return spans
 
 
@@ -116,9 +108,8 @@ def disturbed(
             if not chosen:
                 victim, chosen = "all", list(family)
             # One worker of several: the others go on.
-            for pid in [chance.choice(chosen)] if victim == "Python worker" else [process.pid, *chosen]:
-                if victim != "JVM" or pid != process.pid:
-                    _kill(pid)
+            for pid in [chance.choice(chosen)] if victim == "Python worker" else chosen:
+                _kill(pid)
             if victim != "Python worker":
                 process.wait()
             yield f"{victim}, {when}"
@@ -169,7 +160,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=3)
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0])
     parser.add_argument("--seed", type=int, default=1, help="of the kills")
-    parser.add_argument("--work", type=Path, help="folder to work in; it keeps the undisturbed lake if this is stopped")
     return parser.parse_args()
 
 

@@ -150,8 +150,8 @@ def test_killed_at_any_point_and_run_again_gives_the_same(spark: SparkSession, t
     made, all_of_them = len(ALL), commits(whole)  # every table begins with one commit
     work = all_of_them - made
     assert work > 20
-    hits = [made + work * share // 9 for share in range(9)]
-    for number, targets in enumerate((hits[0::3], hits[1::3], hits[2::3])):
+    hits = [made + work * share // 12 for share in range(12)]
+    for number, targets in enumerate((hits[0::4], hits[1::4], hits[2::4], hits[3::4])):
         lake = tmp_path / f"lake-{number}"
         run = command("run", "nightly", "--raw", raw, "--lake", lake, *days(0, 2), "--quality", "off")
         for target in targets:
