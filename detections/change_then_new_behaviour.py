@@ -1,4 +1,4 @@
-"""A function was changed, and then does what it never did."""
+"""Somebody new changed a function, and then it does what it never did."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,6 @@ from transforms.principals import HISTORY_DAYS, principals
 from transforms.sensitive_calls import harm
 
 SHOWN = 5
-_CODE = ("code", "layer")
 _LONGEST = 160
 _SET = ("account_id", "region", "functions", "date")
 
@@ -31,13 +30,13 @@ def detect(
     min_history_days: float = 7,
     acquaintances: float = ACQUAINTANCES,
 ) -> DataFrame:
-    """One observation per change and day after which a function did something new within `within_hours`: both facts.
+    """One observation per change by somebody new (`transforms.principals`) and day after which a function did something
+    new within `within_hours`: both facts.
 
     What is new (a peer, a call, a region) counts on its first day, unless `acquaintances` others do so and it is no
-    sensitive call, and follows the last change before it, by somebody new if there is one. High if somebody new made
-    the change (see `transforms.principals`), medium where less than `min_history_days` of changes are known, low if who
-    usually does brought other code. What follows their other changes is left to the alerts on what is new, which name
-    the change and stay as they are.
+    sensitive call, and follows the last such change before it. High, or medium where less than `min_history_days` of
+    changes are known. What follows a change by who usually makes them is told once, by the alerts on what is new: they
+    name the change, and stay as they are.
 
     mike, who never did, changed the code of f at 10:00; at 10:40 it talks to payroll-01 for the first time → high:
     `The code of f was changed by …:user/mike at 2026-03-01 10:00, from 198.51.100.7 (code hash abc=). 40 minutes later
@@ -59,23 +58,16 @@ def detect(
     )  # fmt: skip
     reach = math.ceil(within_hours / 24)
     by_whom = principals(function_changes)
-    calls = effective(function_changes).join(by_whom, ["account_id", "principal", "date"])
-    one_call = (
-        calls.groupBy("account_id", "region", "function_name", "event_id")
-        .agg(
-            F.array_join(F.array_sort(F.collect_set("change")), ", ").alias("changes"),
-            F.min("event_time").alias("event_time"),
-            F.min("date").alias("changed_on"),
-            *[F.min(c).alias(c) for c in ("principal", "source_ip_address", "detail", "usual_ones", "watched_days")],
-            F.max("is_usual").alias("is_usual"),
-            F.max(F.col("change").isin(*_CODE)).alias("brings_code"),
-        )
-        .where(~F.col("is_usual") | F.col("brings_code"))
+    calls = effective(function_changes).join(by_whom.where("NOT is_usual"), ["account_id", "principal", "date"])
+    one_call = calls.groupBy("account_id", "region", "function_name", "event_id").agg(
+        F.array_join(F.array_sort(F.collect_set("change")), ", ").alias("changes"),
+        F.min("event_time").alias("event_time"),
+        F.min("date").alias("changed_on"),
+        *[F.min(c).alias(c) for c in ("principal", "source_ip_address", "detail", "usual_ones", "watched_days")],
     )
-    told = ("by_new", "event_time", "event_id", "function_name", "changes", "principal", "source_ip_address", "detail",
-            "is_usual", "usual_ones", "watched_days")  # fmt: skip
-    # Somebody new comes first: a release may follow by chance.
-    changes = one_call.withColumn("by_new", ~F.col("is_usual")).select(
+    told = ("event_time", "event_id", "function_name", "changes", "principal", "source_ip_address", "detail",
+            "usual_ones", "watched_days")  # fmt: skip
+    changes = one_call.select(
         "account_id", "region", "function_name", F.struct(*told).alias("after"),
         F.explode(F.sequence("changed_on", F.date_add("changed_on", reach))).alias("date"),
     )  # fmt: skip
@@ -114,14 +106,12 @@ def _told(found: DataFrame, min_history_days: float) -> DataFrame:
     it = F.when(is_shared(), F.concat(F.lit("one of "), "functions", F.lit(" (they share an interface)"))).otherwise(
         "it"
     )
-    standing = (
-        F.when(F.col("is_usual"), "Who changed it does so regularly")
-        .when(~watched, "Too little is known of earlier changes to say who does so")
-        .otherwise(F.concat(F.lit("Who changed it is new to changing functions; "), regulars()))
+    standing = F.when(~watched, "Too little is known of earlier changes to say who does so").otherwise(
+        F.concat(F.lit("Who changed it is new to changing functions; "), regulars())
     )
     minute = F.date_format("event_time", "yyyy-MM-dd HH:mm")
     detail = F.coalesce(F.concat(F.lit(" ("), F.substring("detail", 1, _LONGEST), F.lit(")")), F.lit(""))
-    severity = F.when(F.col("is_usual"), "low").when(watched, "high").otherwise("medium")
+    severity = F.when(watched, "high").otherwise("medium")
     return found.withColumns(
         {
             "subject": F.concat(F.lit("after a change at "), F.date_format("event_time", "yyyy-MM-dd HH:mm:ss")),
@@ -147,18 +137,16 @@ def _told(found: DataFrame, min_history_days: float) -> DataFrame:
 
 DETECTION = Detection(
     id="change_then_new_behaviour",
-    title="Changed, and then something new",
+    title="Changed by somebody new, and then something new",
     severity="medium",
     technique="T1648 Serverless Execution",
     attack_version="19",
     tables=("novelties", "function_changes"),
     history_days=HISTORY_DAYS,
-    false_positives=(
-        "A release that adds a dependency: by who releases regularly it is low, and says what the release brought.",
-        "A colleague's first release: ask them whether what is new belongs to it.",
-    ),
+    false_positives=("A colleague's first release: ask them whether what is new belongs to it.",),
     blind_spots=(
         "What begins later than a day after the change, and what a changed function does that it did before.",
+        "Changes by who usually makes them, as by a pipeline that was taken over: the alerts on what is new name them.",
         "Functions that meet strangers all the time: nothing is new of them.",
         "Changes while no trail was written, and of what is loaded from elsewhere at run time.",
     ),

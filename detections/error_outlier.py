@@ -22,14 +22,14 @@ def detect(
     min_surprise: float = 2,
     min_history_days: float = 7,
 ) -> DataFrame:
-    """Observations of functions of which a part of `min_share` more than usual failed, in an hour or in six hours.
+    """Observations of functions of which a part of `min_share` more than usual failed, in an hour, in three or in six.
 
     At least `min_rise` more errors, and `min_ratio` times as many, as so many invocations usually have; more than in
     any hour of the history.
 
     1 of 100 an hour fails for 36 days, and 70 of 100 in one hour → observed 70, usual 1.
     """
-    limits = Limits(1.0, min_rise, min_ratio, min_surprise, min_history_days, min_share, (1, 6), 12)
+    limits = Limits(1.0, min_rise, min_ratio, min_surprise, min_history_days, min_share, (1, 3, 6), 12)
     found = unusual(function_metrics_hourly, FUNCTION, days, F.col("errors"), limits, "invocations")
     share = F.col("observed") / F.col("weight")
     summary = F.concat(

@@ -123,8 +123,14 @@ def test_errors(spark: SparkSession) -> None:
     rows += changed(hourly("outage before", errors=1.0), "4T5:00", 2, errors=70.0)
     rows = changed(rows, "5:00", 2, errors=lambda r: 70.0 if r["function_name"] == "outage before" else r["errors"])
     rows += changed(hourly("not polled", errors=None), "5:00", 2, errors=70.0)
+    # Two of two an hour: too few in an hour, too few of all in six.
+    rows += changed(hourly("seldom", invocations=2.0), "6:00", 2, errors=2.0)
     found = found_by(spark, error_outlier.DETECTION, rows)
-    assert set(found) == {("f", TODAY)}
+    assert set(found) == {("f", TODAY), ("seldom", TODAY)}
+    assert found["seldom", TODAY]["summary"] == (
+        "4 of the 6 invocations of seldom failed in the 3 hours from 2026-01-05 06:00 (67 %). Of as many 0 usually "
+        "fail. That is a record: at most 0 in 3 hours in the 36 days before."
+    )
     row = found["f", TODAY]
     assert (row["observed"], row["usual"], row["events"], row["last_time"]) == (70, 1, 2, at("7:00"))
     assert row["summary"] == (

@@ -187,7 +187,7 @@ def test_a_change_and_then_something_new(spark: SparkSession) -> None:
     cases: dict[str, tuple[list[Row], list[Row], list[Row], str | None]] = {
         # case: today's hours, what is known besides, changes, severity
         "by somebody new": (new, [], [changed(**mike)], "high"),
-        "by who deploys": (new, [], [changed()], "low"),
+        "by who deploys": (new, [], [changed()], None),
         "no code, by who deploys": (new, [], [changed(change="configuration")], None),
         "no code, by somebody new": (new, [], [changed(**mike, change="configuration")], "high"),
         "one before a release": (new, [], [changed(**mike), changed(event_id="r", event_time=at("9:55"))], "high"),
