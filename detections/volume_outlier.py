@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from detections.detection import Detection
@@ -23,7 +23,7 @@ def detect(
     days: Sequence[date],
     function_activity_hourly: DataFrame,
     *,
-    min_rise_megabytes: float = 20,
+    min_rise_megabytes: float = 5,
     min_ratio: float = 3,
     min_ramp: float = 10,
     min_surprise: float = 2.5,
@@ -33,7 +33,8 @@ def detect(
 
     At least `min_rise_megabytes` more, and `min_ratio` times as much, as usual at these hours, over an hour, six
     hours, a day or two days; or more and more from day to day until it is `min_ramp` times as much. Functions that
-    share an interface are judged as one, by what any of them sent. All peers together are told where no single one is.
+    share an interface are judged as one, by what any of them sent. All peers together are told where no single one is,
+    and instead of several: a function that does more, or somebody behind many addresses, is one piece of news.
 
     f sends 10 MB a day to S3 for 36 days, and 1 GB within an hour → observed 1,000,000,000.
     """
@@ -48,9 +49,17 @@ def detect(
         _MEGABYTE / 10, min_rise_megabytes * _MEGABYTE, min_ratio, min_surprise, min_history_days, ramp=min_ramp
     )
     found = unusual(both, (*_SET, "thing"), days, F.col("bytes"), limits, everything=peers)
-    single = found.where(F.col("thing") != _ALL).select(*_SET, "date").distinct()
-    alone = found.where(F.col("thing") == _ALL).join(single, [*_SET, "date"], "left_anti")
-    kept = found.where(F.col("thing") != _ALL).unionByName(alone)
+    of_set = Window.partitionBy(*_SET, "date")
+    is_whole = F.col("thing") == _ALL
+    peers_told, whole_told = (F.count_if(which).over(of_set) for which in (~is_whole, is_whole))
+    kept = (
+        found.withColumns({"peers_told": peers_told, "whole_told": whole_told})
+        .where(
+            (is_whole & (F.col("peers_told") != 1))
+            | (~is_whole & ((F.col("peers_told") == 1) | (F.col("whole_told") == 0)))
+        )
+        .drop("peers_told", "whole_told")
+    )
     first = F.struct("first_time", "first_evidence", "first_peer_addr", "first_local_addr")
     shown = (
         outside.join(
@@ -129,7 +138,7 @@ DETECTION = Detection(
     ),
     detect=detect,
     parameters={
-        "min_rise_megabytes": 20,
+        "min_rise_megabytes": 5,
         "min_ratio": 3,
         "min_ramp": 10,
         "min_surprise": 2.5,

@@ -71,6 +71,21 @@ def test_all_peers_together(spark: SparkSession) -> None:
     assert found[0]["summary"].startswith("f sent 1 GB to all its external peers together in the hour from ")
 
 
+def test_several_peers_are_one_piece_of_news(spark: SparkSession) -> None:
+    """Each of two alone would be told; where all together are no record, since others got less, both are."""
+    other = {"peer_kind": "address", "peer_name": "192.0.2.1", "thing": "6|443|address|192.0.2.1"}
+    rows = more(sent(), "5:00", 1, 2e7) + more(sent(**other), "5:00", 1, 1e7)
+    least = {"account_id": "others less"}
+    less = more(sent(each=1e8, peer_name="S4", thing="6|443|aws_service|S4"), "5:00", 1, 0)
+    rows += [r | least for r in (*rows, *less)]
+    found = sorted((r["account_id"], r["subject"]) for r in found_by(spark, rows))
+    assert found == [
+        ("123456789012", "volume all external peers"),
+        ("others less", "volume 6|443|address|192.0.2.1"),
+        ("others less", "volume 6|443|aws_service|S3"),
+    ]
+
+
 def test_more_and_more(spark: SparkSession) -> None:
     """A fifth more every day, from 0.1 MB to 78."""
     rows = sent(37, 0)
