@@ -1,8 +1,9 @@
 """What does one more hour, or night, cost after a long time? The files that it writes, and the seconds it takes.
 
-    python -m benchmarks.one_more_run [--days 365] [--against 36] [--hours 1 or 24] [--engine sail]
+    python -m benchmarks.one_more_run [--days 365] [--against 36] [--hours 1 or 24] [--without-maintenance]
 
-The simulated account runs for so many days, all of them but the last hours are worked through in one run; then these
+The simulated account runs for so many days, all of them but the last hours are worked through in one run, and the
+tables cared for, as `leasehold maintain` does every week (`--without-maintenance`: they are not); then these hours
 come, as an hourly or a nightly run meets them. Seconds are the clock's and, with Sail, which runs in this process, the
 CPU's (measure on a quiet machine all the same). For every table: the rows it has, and of the files that the
 run's commits added and took away how many there were, how large, and of which days. A second lake, of fewer days, shows
@@ -26,6 +27,7 @@ import deltalake
 from pyspark.sql import SparkSession
 
 from conf.settings import Settings
+from jobs.maintain import maintain
 from jobs.pipeline import JOBS, run_job
 from jobs.session import ENGINES, session
 from jobs.sources import register
@@ -81,7 +83,7 @@ def work(spark: SparkSession, raw: Path, lake: Path, first: datetime, last: date
     return seconds
 
 
-def measure(spark: SparkSession, folder: Path, days: int, hours: int) -> tuple[float, float]:
+def measure(spark: SparkSession, folder: Path, days: int, hours: int, care: bool) -> tuple[float, float]:
     """The seconds that the last hours took, and those of this process's CPU."""
     options = Options(days=days, rate=0.2, poll_minutes=60, scenarios=("third_resource",), data_events=True)
     made = simulate(folder, options)
@@ -89,6 +91,8 @@ def measure(spark: SparkSession, folder: Path, days: int, hours: int) -> tuple[f
     end, lake = start + timedelta(days=days), folder / "lake"
     before_last = end - timedelta(hours=hours)
     whole = work(spark, made.raw, lake, start, before_last, late=0)
+    if care:
+        maintain(Lake(spark, str(lake)), Settings(raw=str(made.raw), lake=str(lake)), datetime.now(UTC))
     since = versions(lake)
     cpu = time.process_time()
     seconds = work(spark, made.raw, lake, before_last, end, late=2)
@@ -115,14 +119,16 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--against", type=int, default=36, help="days of the lake to compare with")
     parser.add_argument("--hours", type=int, default=1, help="1 for an hourly run, 24 for a nightly one")
+    parser.add_argument("--without-maintenance", action="store_true")
     parser.add_argument("--engine", choices=ENGINES, default="sail")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, session(args.engine, "local[*]") as spark:
         register(spark)
         # Once before, so that the first one measured does not pay for what is only done once.
-        measure(spark, Path(temporary) / "before", 3, args.hours)
+        care = not args.without_maintenance
+        measure(spark, Path(temporary) / "before", 3, args.hours, care)
         short, long = (
-            measure(spark, Path(temporary) / str(days), days, args.hours) for days in (args.against, args.days)
+            measure(spark, Path(temporary) / str(days), days, args.hours, care) for days in (args.against, args.days)
         )
     of_clock, of_cpu = (after / before for before, after in zip(short, long, strict=True))
     told = f"{of_clock:.2f} times as long" + (f" and {of_cpu:.2f} times the CPU" if args.engine == "sail" else "")

@@ -16,7 +16,6 @@ from jobs.storage import Lake
 from jobs.window import Window
 from transforms.baselines import Learning, daily_sightings, judge, next_baseline
 from transforms.schemas import DECISIONS, FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES
-from transforms.schemas.table import Table
 
 _DAY = timedelta(days=1)
 _LOOK_BACK = max(timedelta(days=detection.history_days + 1) for detection in detections.ALL)
@@ -30,14 +29,14 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     # Also beyond the window: what changed in it changes the days after it, if they have been run.
     reopened = hours.reopened(lake, "baseline")
     changed = {hour.date() for hour in (*reopened, *hours.of_window(lake, window))}
-    active_days = [row["date"] for row in lake.read(FUNCTION_ACTIVITY_HOURLY).select("date").distinct().collect()]
-    active = (min(active_days), max(active_days)) if active_days else None
+    active_days, baseline_days = lake.days(FUNCTION_ACTIVITY_HOURLY), lake.days(FUNCTION_BASELINES)
+    active = (active_days[0], active_days[-1]) if active_days else None
     if not changed or not active:
         _judge_again(lake, changed)
         hours.close(lake, "baseline", reopened)
         return "no activity to learn from"
     learning = learning_of(settings)
-    known = _span(lake, FUNCTION_BASELINES, "as_of_date")
+    known = (baseline_days[0], baseline_days[-1]) if baseline_days else None
     last = min(max(window.end.date(), known[1] if known else date.min), active[1] + _DAY)
     # From the last day before with a baseline, so that a day without a run leaves no hole.
     first = max(active[0], min(min(changed), known[1]) if known else active[0])
@@ -69,7 +68,7 @@ def _remembers(day: date, active_days: list[date], memory_days: int) -> bool:
 
 
 def _judge_again(lake: Lake, days: Iterable[date]) -> None:
-    hours.reopen(lake, "detect", [datetime.combine(day, time(), UTC) for day in days])
+    hours.reopen(lake, {"detect": [datetime.combine(day, time(), UTC) for day in days]})
 
 
 def _accepted(lake: Lake, day: date) -> DataFrame:
@@ -87,12 +86,6 @@ def learning_of(settings: Settings) -> Learning:
     return Learning(
         settings.min_history_days, settings.memory_days, settings.max_unseen_mass, settings.max_strangers_per_day
     )
-
-
-def _span(lake: Lake, table: Table, column: str) -> tuple[date, date] | None:
-    """The first and the last day in a table."""
-    row = lake.read(table).agg(F.min(column).alias("first"), F.max(column).alias("last")).first()
-    return (row["first"], row["last"]) if row and row["first"] else None
 
 
 def _days(first: date, end: date) -> Iterator[date]:

@@ -31,7 +31,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
         return "nothing new of API calls and metrics"
     on_days = conditions.on_dates("date", days)
     # Before the first commit: a kill after it must not leave later days with an old baseline.
-    hours.reopen(lake, "baseline", queued)
+    hours.reopen(lake, {"baseline": queued})
     events = lake.read(CLOUDTRAIL_EVENTS).where(on_days)
     lake.replace(FUNCTION_API_CALLS, on_days, function_api_calls(events, lake.read(FUNCTION_CONFIGS)))
     lake.replace(FUNCTION_CHANGES, on_days, function_changes(events, lake.read(FUNCTION_CONFIGS)))

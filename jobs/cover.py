@@ -29,14 +29,21 @@ def cover(lake: Lake, days: Iterable[date]) -> None:
     Everything of a day counts that has been taken in, also what is later than the window of the run: else running
     an earlier hour of the day again would forget the later ones.
     """
-    known = [row["date"] for row in lake.read(COVERAGE).select("date").distinct().collect()]
+    known = lake.days(COVERAGE)
     polls, failed, configs = (lake.read(table) for table in (POLLS, FAILED_POLLS, FUNCTION_CONFIGS))
-    stale = stale_days(lake.read(COVERAGE), polls, failed, configs, known).collect() if known else []
+    stale = []
+    if known:
+        # Staged: a file for each day is opened once.
+        stored = lake.staged(COVERAGE, lake.read(COVERAGE))
+        stale = stale_days(stored, polls, failed, configs, known).collect()
     closed = closed_before(lake)
     wanted = sorted(day for day in {*days, *(row["date"] for row in stale)} if not closed or day >= closed.date())
     if not wanted:
         return
     on_days = on_dates("date", wanted)
-    flows, logs, evidence = (lake.read(t).where(on_days) for t in (FUNCTION_FLOWS, FLOW_LOGS, INVOCATION_EVIDENCE))
+    flows, logs, evidence = (
+        lake.read_days(table, wanted[0], wanted[-1]).where(on_days)
+        for table in (FUNCTION_FLOWS, FLOW_LOGS, INVOCATION_EVIDENCE)
+    )
     rows: DataFrame = coverage(flows, logs, lake.read(IP_LEASES), configs, evidence, polls, failed, wanted)
     lake.replace(COVERAGE, on_days, rows)

@@ -99,16 +99,20 @@ def peek(root: str, table: Table, columns: list[str], filters: list[Any] | None 
     return patiently(read, path)  # type: ignore[no-any-return]
 
 
-def copied_log(opened: deltalake.DeltaTable, partition_by: str | None) -> str:
+def copied_log(opened: deltalake.DeltaTable, partition_by: str | None, first: date, last: date) -> str:
     """A folder that is a Delta table of one commit: the files of an opened version, which lie on this machine.
 
-    They are linked to. It is there until the process ends.
+    Of a table with days those of the days [first, last]. They are linked to. It is there until the process ends.
     """
     day = f"partition.{partition_by}"
     metadata = {"id": uuid.uuid4().hex, "format": {"provider": "parquet", "options": {}}, "configuration": {}}
     metadata |= {"schemaString": opened.schema().to_json(), "partitionColumns": opened.metadata().partition_columns}
     actions: list[Row] = [{"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}, {"metaData": metadata}]
-    for file in pa.table(opened.get_add_actions(flatten=True)).to_pylist():
+    added = pa.table(opened.get_add_actions(flatten=True))
+    told = ["path", "size_bytes", "modification_time", *([day] if partition_by else [])]
+    for file in added.select(told).to_pylist():  # without the statistics of each column
+        if partition_by and not (file[day] and first <= file[day] <= last):
+            continue
         of = {partition_by: None if file[day] is None else str(file[day])} if partition_by else {}
         add = {"path": file["path"], "partitionValues": of, "size": file["size_bytes"]}
         actions.append({"add": add | {"modificationTime": file["modification_time"], "dataChange": True}})

@@ -44,8 +44,10 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     threats.refresh(lake, settings)
     if days:
         on_days = conditions.on_dates("date", days)
-        activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(on_days)
-        baselines = lake.read(FUNCTION_BASELINES).where(conditions.on_dates("as_of_date", days))
+        activity, baselines = (
+            lake.read_days(table, days[0], days[-1]).where(conditions.on_dates(str(table.partition_by), days))
+            for table in (FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES)
+        )
         judged = judge(daily_sightings(activity), baselines, learning_of(settings))
         lake.replace(NOVELTIES, on_days, novelties(judged, baselines))
         progress(1, 3)
@@ -70,9 +72,9 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
 
 def raise_alerts(lake: Lake, settings: Settings) -> None:
     """Bring the alerts up to what was observed and decided."""
-    seen_until = lake.read(FUNCTION_ACTIVITY_HOURLY).agg(
-        (F.max("hour") + F.expr("INTERVAL 1 HOUR")).alias("seen_until")
-    )
+    last = max(lake.days(FUNCTION_ACTIVITY_HOURLY), default=date.min)
+    lately = lake.read_days(FUNCTION_ACTIVITY_HOURLY, last, last)
+    seen_until = lately.agg((F.max("hour") + F.expr("INTERVAL 1 HOUR")).alias("seen_until"))
     dry = [tuning.detection_id for tuning in settings.detections if tuning.dry_run]
     observed = lake.read(OBSERVATIONS).where(~F.col("detection_id").isin(dry))
     raised = alerts(observed, seen_until, detections.ALL, settings.close_after_days, settings.memory_days)
@@ -126,10 +128,7 @@ def _since(lake: Lake, table: Table, first: date, last: date, version: int | Non
     """The table's rows of these days; all of a table that has no days."""
     if version is not None:
         return lake.read_at(table, version, first, last)
-    frame, day = lake.read(table), table.partition_by
-    if day not in ("date", "as_of_date"):
-        return frame
-    return frame.where(f"{day} >= DATE '{first}' AND {day} <= DATE '{last}'")
+    return lake.read_days(table, first, last)
 
 
 if __name__ == "__main__":

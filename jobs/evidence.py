@@ -29,7 +29,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     after = invocation_evidence(*[lake.read(table).where(and_before) for table in sources]).where(on_days)
     before = lake.read(INVOCATION_EVIDENCE).where(on_days)
     changed = hours.collect_hours(changed_hours(before, after, settings.clock_tolerance_seconds))
-    hours.reopen(lake, "attribute", changed)
+    hours.reopen(lake, {"attribute": changed})
     lake.replace(INVOCATION_EVIDENCE, on_days, after)
     hours.close(lake, "evidence", queued)
     progress(1, 1)

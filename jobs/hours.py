@@ -7,7 +7,7 @@ costs some work twice, and never a result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 
 from pyspark.sql import DataFrame
@@ -23,11 +23,11 @@ from transforms.schemas import COVERAGE, INGESTED_FILES, REOPENED_HOURS, RETENTI
 _NO_TIME_ENDS = datetime(1970, 1, 2, tzinfo=UTC)
 
 
-def reopen(lake: Lake, jobs: str | Iterable[str], hours: Iterable[datetime]) -> None:
-    """Queue hours for a job, or for several at once; those already queued stay once."""
+def reopen(lake: Lake, touched: Mapping[str, Iterable[datetime]]) -> None:
+    """Queue hours, by the job that has to compute them; those already queued stay once."""
     # Only one run writes at a time: a look and an append cost less than a MERGE, on Spark by seconds.
-    touched = set(open_hours(lake, hours))
-    wanted = {(job, hour) for job in ([jobs] if isinstance(jobs, str) else jobs) for hour in touched}
+    still_open = set(open_hours(lake, {hour for hours in touched.values() for hour in hours}))
+    wanted = {(job, hour) for job, hours in touched.items() for hour in hours if hour in still_open}
     if not wanted:
         return
     queued = lake.read(REOPENED_HOURS).select("job", F.unix_timestamp("hour").alias("s")).collect()

@@ -1,17 +1,19 @@
 """Job: raw files into typed tables, each file exactly once.
 
-A batch of files goes through five commits: `started` rows, the records, for CloudTrail the second copies
-out again, the rejections, `done` rows. After a crash the files that are `started` are taken out of the
-tables and read again.
+A batch of files goes through these commits: `started` rows, the records of each kind, for CloudTrail the second
+copies out again, the hours that they touch, the rejections, `done` rows. After a crash the files that are `started` are
+taken out of the tables and read again.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from pyspark.sql import Window
@@ -80,13 +82,17 @@ def run(lake: Lake, settings: Settings, window: RunWindow, progress: Progress = 
     unread = sum(row["state"] == "started" for row in aside)
     skipped = len(aside) - unread
     total = len(todo.read) + len(todo.copies) - len(aside)
-    for kind in _TABLE_OF:
-        files = [file for file, (found, why) in zip(todo.read, kinds, strict=True) if found == kind and not why]
-        for start in range(0, len(files), BATCH_FILES):
-            batch = files[start : start + BATCH_FILES]
-            progress(done, total)
-            good, bad, broken = _take_in(lake, kind, batch, known)
-            records, rejected, unread, done = records + good, rejected + bad, unread + broken, done + len(batch)
+    files = [
+        (kind, file)
+        for kind in _TABLE_OF
+        for file, (found, why) in zip(todo.read, kinds, strict=True)
+        if found == kind and not why
+    ]
+    for start in range(0, len(files), BATCH_FILES):
+        batch = files[start : start + BATCH_FILES]
+        progress(done, total)
+        good, bad, broken = _take_in(lake, batch, known)
+        records, rejected, unread, done = records + good, rejected + bad, unread + broken, done + len(batch)
     progress(total, total)
     note = f"{total:,} files, {records:,} records, {rejected:,} rejected, {skipped:,} files skipped"
     return f"{note}, {unread:,} could not be read and are tried again by the next run" if unread else note
@@ -126,7 +132,7 @@ def _withdraw(lake: Lake, files: list[RawFile]) -> None:
             at = F.coalesce(time, F.lit(_NO_TIME))
             touched = F.explode(F.array(*[at + F.expr(f"INTERVAL {s} SECONDS") for s in _REACH]))
             gone = records.select(touched.alias("at")).select(F.date_trunc("hour", "at").alias("hour"))
-            hours.reopen(lake, jobs, hours.collect_hours(gone))
+            hours.reopen(lake, dict.fromkeys(jobs, hours.collect_hours(gone)))
         for table in (_TABLE_OF[kind], REJECTED_RECORDS):
             lake.delete_matching(table, keys)
     half = [(file.source_file,) for file in files if file.state == "started"]
@@ -135,9 +141,39 @@ def _withdraw(lake: Lake, files: list[RawFile]) -> None:
         lake.delete_matching(INGESTED_FILES, lake.spark.createDataFrame(half, "source_file string"))
 
 
-def _take_in(lake: Lake, kind: str, batch: list[RawFile], known: Container[str]) -> tuple[int, int, int]:
-    """Read one batch; returns how many records were good, how many were not, and how many files could not be read."""
-    _record(lake, [_row(file, kind=kind, state="started") for file in batch], known)
+def _take_in(lake: Lake, batch: list[tuple[str, RawFile]], known: Container[str]) -> tuple[int, int, int]:
+    """Read one batch, of several kinds but of each kind together.
+
+    Returns how many records were good, how many were not, and how many files could not be read.
+    """
+    _record(lake, [_row(file, kind=kind, state="started") for kind, file in batch], known)
+    finished, bad, touched = [], [], defaultdict[str, set[datetime]](set)
+    for kind, of_kind in groupby(batch, key=lambda one: one[0]):
+        files = [file for _, file in of_kind]
+        receipts = _append_records(lake, kind, files)
+        seen = {_moment(hour) for receipt in receipts.values() for hour in receipt["hours"]}
+        if kind == "cloudtrail":
+            _drop_second_copies(lake, {hour.date() for hour in seen})
+        if any(receipt["records"] and receipt["min_time"] is None for receipt in receipts.values()):
+            seen.add(_NO_TIME)
+        for job in _TELLS[kind][1]:
+            touched[job] |= seen
+        finished += [_finished(file, kind, receipts[file.source_file]) for file in files]
+        bad += [
+            {"source_file": path, "kind": kind, **record}
+            for path, receipt in receipts.items()
+            for record in receipt["rejected"]
+        ]
+    hours.reopen(lake, touched)
+    if bad:
+        lake.append(REJECTED_RECORDS, lake.frame(REJECTED_RECORDS, bad))
+    lake.upsert(INGESTED_FILES, lake.frame(INGESTED_FILES, finished))
+    broken = sum(row["state"] == "started" for row in finished)
+    return sum(row["records"] for row in finished), len(bad), broken
+
+
+def _append_records(lake: Lake, kind: str, files: list[RawFile]) -> dict[str, Row]:
+    """Append what the files hold; returns the receipt of each, by its path below the raw folder."""
     # Beside the tables, because on a cluster the readers run on other machines than this.
     folder = f"{lake.beside(_RECEIPTS)}/{uuid.uuid4().hex}"
     try:
@@ -145,31 +181,16 @@ def _take_in(lake: Lake, kind: str, batch: list[RawFile], known: Container[str])
             lake.spark.read.format(kind if kind in ("vpc_flow_logs", "cloudtrail") else "snapshots")
             .option("operation", kind)
             .option("receipts", folder)
-            .option("files", json.dumps([(f.at, f.source_file, f.size) for f in batch]))
+            .option("files", json.dumps([(f.at, f.source_file, f.size) for f in files]))
             .load()
         )
         lake.append(_TABLE_OF[kind], frame)
         receipts = {row["source_file"]: row for row in read_receipts(folder).to_pylist()}
     finally:
         remove_receipts(folder)
-    if set(receipts) != {file.source_file for file in batch}:
+    if set(receipts) != {file.source_file for file in files}:
         raise LeaseholdError(f"{kind}: the reader left no receipt for some files; run the window again")
-    undated = any(receipt["records"] and receipt["min_time"] is None for receipt in receipts.values())
-    seen = {hour for receipt in receipts.values() for hour in receipt["hours"]}
-    if kind == "cloudtrail":
-        _drop_second_copies(lake, {_moment(hour).date() for hour in seen})
-    hours.reopen(lake, _TELLS[kind][1], [_moment(hour) for hour in seen] + [_NO_TIME] * undated)
-    bad = [
-        {"source_file": path, "kind": kind, **record}
-        for path, receipt in receipts.items()
-        for record in receipt["rejected"]
-    ]
-    if bad:
-        lake.append(REJECTED_RECORDS, lake.frame(REJECTED_RECORDS, bad))
-    finished = [_finished(file, kind, receipts[file.source_file]) for file in batch]
-    lake.upsert(INGESTED_FILES, lake.frame(INGESTED_FILES, finished))
-    broken = sum(row["state"] == "started" for row in finished)
-    return sum(receipt["records"] for receipt in receipts.values()), len(bad), broken
+    return receipts
 
 
 def _drop_second_copies(lake: Lake, days: set[date]) -> None:
@@ -186,7 +207,7 @@ def _drop_second_copies(lake: Lake, days: set[date]) -> None:
     later = events.withColumn("copy", F.row_number().over(order)).where(F.col("copy") > 1)
     found = later.select("date", "source_file", "source_line").toArrow()
     if found.num_rows:
-        lake.delete_matching(CLOUDTRAIL_EVENTS, lake.spark.createDataFrame(found))
+        lake.delete_matching(CLOUDTRAIL_EVENTS, lake.spark.createDataFrame(found), conditions.on_dates("t.date", days))
 
 
 def _moment(hour: int) -> datetime:

@@ -54,7 +54,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     lake.replace_changed(INTERFACES, lake.staged(INTERFACES, shown))
     listed = function_configs(lake.read(FUNCTION_SIGHTINGS), of_functions, events)
     known = lake.staged(FUNCTION_CONFIGS, listed)
-    hours.reopen(lake, "behave", _with_sessions_of(lake, changed_sessions(lake.read(FUNCTION_CONFIGS), known)))
+    hours.reopen(lake, {"behave": _with_sessions_of(lake, changed_sessions(lake.read(FUNCTION_CONFIGS), known))})
     lake.replace_changed(FUNCTION_CONFIGS, known)
     progress(2, 3)
     after = lake.staged(IP_LEASES, ip_leases(lake.read(INTERFACES), lake.read(FUNCTION_CONFIGS)))
@@ -62,7 +62,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     if span := hours.attributed(lake):
         differing = changed_hours(lake.read(IP_LEASES), after, *span, settings.clock_tolerance_seconds)
         changed = hours.collect_hours(differing)
-        hours.reopen(lake, "attribute", changed)
+        hours.reopen(lake, {"attribute": changed})
     lake.replace_changed(IP_LEASES, after)
     hours.close(lake, "leases", queued)
     progress(3, 3)

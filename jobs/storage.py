@@ -108,6 +108,11 @@ class Lake:
         """The whole table; filter on its partition column to read less."""
         return self.spark.read.format("delta").load(self.path(table))
 
+    def days(self, table: Table) -> list[date]:
+        """The days of which a table that is partitioned by them has files, in order; only its log is looked at."""
+        there = _files(patiently(deltalake.DeltaTable, self.path(table)), table.partition_by)
+        return sorted({day for day, _ in there.values() if day})
+
     def read_day(self, table: Table, day: date) -> DataFrame:
         """The rows of one day, without array columns.
 
@@ -117,17 +122,28 @@ class Lake:
         files: dict[str, date | None] = {path: day for path, (of, _) in there.items() if of == day}
         return self._read_files(table, files) if files else self.read(table).limit(0).select(_plain_names(table))
 
+    def read_days(self, table: Table, first: date, last: date) -> DataFrame:
+        """The rows of these days; all of a table without days."""
+        day = table.partition_by
+        if not day:
+            return self.read(table)
+        within = f"{day} >= DATE '{first}' AND {day} <= DATE '{last}'"
+        if not isinstance(self.spark, ConnectSession) or is_remote(self.root):
+            return self.read(table).where(within)
+        # Sail reads a table's whole log for every use of a frame, and for every question after its columns.
+        short = copied_log(patiently(deltalake.DeltaTable, self.path(table)), day, first, last)
+        return self.spark.read.format("delta").load(short)
+
     def read_at(self, table: Table, version: int, first: date, last: date) -> DataFrame:
         """The rows of these days (all of a table without days) as they were at a version; without array columns."""
         names, day = _plain_names(table), table.partition_by
-        within = f"{day} >= DATE '{first}' AND {day} <= DATE '{last}'" if day else "TRUE"
         if not isinstance(self.spark, ConnectSession):
             then = self.spark.read.format("delta").option("versionAsOf", version).load(self.path(table))
-            return then.where(within).select(names)
+            return then.where(f"{day} >= DATE '{first}' AND {day} <= DATE '{last}'" if day else "TRUE").select(names)
         # Sail 0.7 looks for a version only among the commits since the last checkpoint, which is made every 10 commits.
         opened = patiently(deltalake.DeltaTable, self.path(table), version=version)
         if not is_remote(self.root):
-            return self.spark.read.format("delta").load(copied_log(opened, day)).where(within).select(names)
+            return self.spark.read.format("delta").load(copied_log(opened, day, first, last)).select(names)
         # A log elsewhere cannot name files on S3: they are read by themselves, which takes longer to plan.
         there = _files(opened, day)
         files = {path: of for path, (of, _) in there.items() if not day or (of is not None and first <= of <= last)}
@@ -249,19 +265,22 @@ class Lake:
         """Insert the rows, or replace those with the same key, in one commit."""
         self._merge(table, frame, table.key, "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
 
-    def delete_matching(self, table: Table, keys: DataFrame) -> None:
-        """Delete the rows whose values are in `keys`, by its columns, in one commit."""
-        self._merge(table, keys, keys.columns, "WHEN MATCHED THEN DELETE")
+    def delete_matching(self, table: Table, keys: DataFrame, within: str = "TRUE") -> None:
+        """Delete the rows whose values are in `keys`, by its columns, in one commit.
+
+        They meet the SQL condition `within`, which saves looking elsewhere; its columns are the table's alone (`t.`).
+        """
+        self._merge(table, keys, keys.columns, "WHEN MATCHED THEN DELETE", within)
 
     def delete_where(self, table: Table, condition: str) -> None:
         """Delete the rows that meet the SQL condition, in one commit."""
         statement = f"DELETE FROM delta.`{self.path(table)}` WHERE {condition}"
         self._commit(table, lambda: self.spark.sql(statement).collect())
 
-    def _merge(self, table: Table, frame: DataFrame, on: Iterable[str], clauses: str) -> None:
+    def _merge(self, table: Table, frame: DataFrame, on: Iterable[str], clauses: str, within: str = "TRUE") -> None:
         view = f"merge_into_{table.name}"
         frame.createOrReplaceTempView(view)
-        condition = " AND ".join(f"t.{column} = s.{column}" for column in on)
+        condition = " AND ".join([f"({within})", *(f"t.{column} = s.{column}" for column in on)])
         statement = f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {condition} {clauses}"
         self._commit(table, lambda: self.spark.sql(statement).collect())
         self.spark.catalog.dropTempView(view)

@@ -109,7 +109,7 @@ def test_old_rows_go_where_the_settings_say_so(spark: SparkSession, raw: Path, a
     # What does not say when it was is on the first of January 1970.
     undated = read(root, FLOW_LOGS).slice(0, 1).to_pylist()[0] | {"date": date(1970, 1, 1), "source_line": 10**6}
     lake.append(FLOW_LOGS, lake.frame(FLOW_LOGS, [undated]))
-    hours.reopen(lake, "attribute", [START, START + timedelta(days=8)])
+    hours.reopen(lake, {"attribute": [START, START + timedelta(days=8)]})
     from_day = (START + timedelta(days=6)).date()
     note = maintain(lake, dataclasses.replace(settings, keep_days=kept | {"rejected_records": 14}),
                     START + timedelta(days=20, hours=5))  # fmt: skip
@@ -119,14 +119,15 @@ def test_old_rows_go_where_the_settings_say_so(spark: SparkSession, raw: Path, a
     assert [row["source_file"] for row in read(root, REJECTED_RECORDS).to_pylist()] == ["new"]
     closed = START + timedelta(days=7)
     assert hours.closed_before(lake) == closed
-    hours.reopen(lake, "attribute", [START, closed - timedelta(hours=1), closed])
+    hours.reopen(lake, {"attribute": [START, closed - timedelta(hours=1), closed]})
     waiting = sorted(row["hour"] for row in read(root, REOPENED_HOURS).to_pylist() if row["job"] == "attribute")
     assert [hour for hour in waiting if hour < NOW] == [closed, START + timedelta(days=8)]
     gone = (*WORK, FLOW_LOGS, CLOUDTRAIL_EVENTS, REJECTED_RECORDS, INGESTED_FILES, REOPENED_HOURS)
     with pytest.raises(LeaseholdError, match=r"hours before 2026-02-08 cannot be computed again.*--start 2026-02-08"):
         run_days(spark, raw, root, 6, DAYS)
     lake.delete_where(INGESTED_FILES, "source_file IN ('old', 'new')")
-    hours.reopen(lake, ("leases", "evidence", "behave"), [closed + timedelta(hours=n) for n in range(48)])
+    two_days = [closed + timedelta(hours=n) for n in range(48)]
+    hours.reopen(lake, {"leases": two_days, "evidence": two_days, "behave": two_days})
     run_days(spark, raw, root, 7, DAYS)
     for table in ALL:
         if table not in gone and table.name not in kept:

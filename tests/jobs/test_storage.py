@@ -22,7 +22,7 @@ PEOPLE = Table(
     schema=columns(("name", "string", "who"), ("age", "int", "years"), ("day", "date", "when")),
 )
 FIRST, SECOND = date(2026, 1, 5), date(2026, 1, 6)
-Person = tuple[str, int | None, date]
+Person = tuple[str, int | None, date | None]
 
 
 @pytest.fixture
@@ -79,6 +79,27 @@ def test_upsert_replaces_and_inserts_by_key(lake: Lake, spark: SparkSession) -> 
 def test_delete_matching_deletes_by_the_columns_given(lake: Lake, spark: SparkSession) -> None:
     lake.delete_matching(PEOPLE, people(spark, ("bob", 99, SECOND)).select("name", "day"))
     assert rows(lake) == [("ann", 30, FIRST)]
+
+
+def test_delete_matching_looks_where_it_is_told(lake: Lake, spark: SparkSession) -> None:
+    both = people(spark, ("ann", 30, FIRST), ("bob", None, SECOND)).select("name")
+    lake.delete_matching(PEOPLE, both, f"t.day >= DATE '{SECOND}'")
+    assert rows(lake) == [("ann", 30, FIRST)]
+
+
+def test_some_days_are_read_as_they_are_now(lake: Lake, spark: SparkSession) -> None:
+    def now(first: date, last: date) -> list[Person]:
+        found = lake.read_days(PEOPLE, first, last)
+        assert found.columns == PEOPLE.schema.names
+        return sorted((row["name"], row["age"], row["day"]) for row in found.collect())
+
+    lake.append(PEOPLE, people(spark, ("nobody knows when", 1, None)))
+    assert now(FIRST, FIRST) == [("ann", 30, FIRST)]
+    assert now(FIRST, SECOND) == [("ann", 30, FIRST), ("bob", None, SECOND)]
+    assert now(date(2026, 1, 1), date(2026, 1, 4)) == [] and lake.days(PEOPLE) == [FIRST, SECOND]
+    lake.replace(PEOPLE, f"day = DATE '{FIRST}'", people(spark, ("cid", 1, FIRST)))
+    lake.delete_where(PEOPLE, f"day = DATE '{SECOND}'")
+    assert now(FIRST, SECOND) == [("cid", 1, FIRST)] and lake.days(PEOPLE) == [FIRST]
 
 
 def test_a_missing_column_is_refused_and_not_filled(lake: Lake, spark: SparkSession) -> None:

@@ -1,4 +1,7 @@
-"""What polls saw and CloudTrail told, a day at a time, without the repetition: what leases are built from."""
+"""What polls saw and CloudTrail told, a day at a time, without the repetition: what leases are built from.
+
+They are small, and read from their first day to their last by every run: in partitions that would be a file a day.
+"""
 
 from transforms.schemas.table import Table, columns
 
@@ -13,7 +16,6 @@ POLLS = Table(
     name="polls",
     job="leases",
     key=("operation", "account_id", "region", "polled_at"),
-    partition_by="date",
     doc="One answer of DescribeNetworkInterfaces or ListFunctions.",
     schema=columns(
         ("operation", "string", "describe_network_interfaces or list_functions"),
@@ -29,7 +31,6 @@ INTERFACE_SIGHTINGS = Table(
     name="interface_sightings",
     job="leases",
     key=("account_id", "region", "interface_id", "address", "first_at"),
-    partition_by="date",
     doc="An interface's address as consecutive polls of a day showed it, unchanged.",
     schema=columns(
         ("account_id", "string", "owner, or unknown"),
@@ -50,7 +51,6 @@ FUNCTION_SIGHTINGS = Table(
     name="function_sightings",
     job="leases",
     key=("account_id", "region", "function_name", "version", "first_at"),
-    partition_by="date",
     doc="A function version as consecutive polls of a day showed it, unchanged and without an event between.",
     schema=columns(
         ("account_id", "string", "owner, or unknown"),
@@ -70,7 +70,6 @@ LEASE_EVENTS = Table(
     name="lease_events",
     job="leases",
     key=("event_id", "account_id"),
-    partition_by="date",
     doc="The CloudTrail events that change interfaces or functions.",
     schema=columns(
         ("event_id", "string", "as in cloudtrail_events, like all that follows"),
