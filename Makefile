@@ -11,8 +11,8 @@ RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo airflow superset superset-bundle test test-sail sail-jobs sail-others test-spark \
-  test-airflow test-dashboards test-slow slow-sail slow-spark test-spark-all trino test-trino check chromium format \
-  bench evaluate docs package clean
+  test-airflow test-dashboards test-slow slow-sail slow-spark slow-parity slow-cluster test-spark-all trino test-trino \
+  check chromium format bench evaluate docs package clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,7 +84,7 @@ trino: .trino/$(TRINO) ## fetch Trino, its CLI and a Java for both into .trino (
 	@touch $@
 
 # Each leaves a core idle for much of its time, so that several at once end sooner than one after the other: three here,
-# or as many as `make --jobs` says for all that it makes.
+# or as many as `make --jobs` says for all that it makes. The longest come first.
 AT_ONCE = $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs 3)
 test: check ## lint, types, import contracts, and the tests on both engines but for the slow ones
 	@$(MAKE) --no-print-directory $(AT_ONCE) sail-jobs test-spark sail-others
@@ -99,15 +99,16 @@ check: install ## lint, types and import contracts
 test-sail sail-jobs sail-others slow-sail: install
 	$(RUN) pytest --engine sail $(MARKED)
 
-sail-jobs: MARKED := tests/jobs
-sail-others: MARKED := --ignore tests/jobs
+sail-jobs: MARKED := $(wildcard tests/jobs/test_*.py)
+sail-others: MARKED := --ignore-glob '*/tests/jobs/test_*.py'
 
 test-slow: ## the tests that take minutes each: both engines on one lake, kills, a cluster, Airflow, Superset
-	@$(MAKE) --no-print-directory $(AT_ONCE) slow-spark slow-sail test-airflow test-dashboards
+	@$(MAKE) --no-print-directory $(AT_ONCE) slow-sail slow-parity slow-cluster slow-spark test-airflow test-dashboards
 
 slow-sail: MARKED := -m 'slow and not unsteady'
-slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py \
-  tests/jobs/test_quality.py tests/jobs/test_maintain.py tests/jobs/test_cluster.py
+slow-parity: MARKED := -m 'slow and not unsteady' tests/jobs/test_reruns.py
+slow-cluster: MARKED := -m 'slow and not unsteady' tests/jobs/test_cluster.py
+slow-spark: MARKED := -m 'slow and not unsteady' tests/jobs/test_quality.py tests/jobs/test_maintain.py
 test-spark-all: MARKED := -m 'slow or not slow'
 
 # The JVM lives for minutes and works on crumbs: its second compiler, compiling every query, and planning it anew while
@@ -118,7 +119,7 @@ JAVA_QUICK := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.adaptive.enab
 # Without Java the Spark half cannot run: that is said last, and is an error where both are demanded.
 SPARK_LACK := lack=$$($(RUN) jobs.session spark)
 NOT_RUN = The Spark half of the tests DID NOT RUN. $$lack, then run: make test-spark
-test-spark slow-spark test-spark-all: install
+test-spark slow-spark slow-parity slow-cluster test-spark-all: install
 	@$(SPARK_LACK); \
 	if [ -z "$$lack" ]; then JAVA_TOOL_OPTIONS="$(JAVA_QUICK)" $(RUN) pytest --engine spark $(MARKED); \
 	elif [ -n "$(REQUIRE_BOTH)" ]; then echo "The Spark half of the tests cannot run: $$lack" >&2; exit 1; \
