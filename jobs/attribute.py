@@ -38,12 +38,11 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     parts = conditions.spans(wanted)
     networks = [(network.cidr, network.name, network.internal) for network in settings.networks]
     ip_leases = lake.read(IP_LEASES)
-    around = sorted({(hour + shift).date() for hour in wanted for shift in (-_DAY, timedelta(0), _DAY)})
-    told = lake.read_days(INVOCATION_EVIDENCE, around[0], around[-1]).where(conditions.on_dates("date", around))
+    around = {(hour + shift).date() for hour in wanted for shift in (-_DAY, timedelta(0), _DAY)}
+    told = lake.read(INVOCATION_EVIDENCE).where(conditions.on_dates("date", around))
 
     # An hour more on either side: whether a reply was asked for shows up to ten minutes away.
-    near_them = conditions.in_spans("start_time", parts, margin=conditions.HOUR)
-    records = lake.read_days(FLOW_LOGS, around[0], around[-1]).where(near_them)
+    records = lake.read(FLOW_LOGS).where(conditions.in_spans("start_time", parts, margin=conditions.HOUR))
     within = conditions.in_spans("window_start", parts)
     spoken = conversations(records, ip_leases).withColumn("date", F.to_date("window_start")).where(within)
     near = in_time(ip_leases, parts[0][0], parts[-1][1], settings.clock_tolerance_seconds)
@@ -53,7 +52,7 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     lake.replace(FUNCTION_FLOWS, within, flows)
     progress(1, 3)
 
-    attributed = lake.read_days(FUNCTION_FLOWS, around[0], around[-1])
+    attributed = lake.read(FUNCTION_FLOWS)
     activity = attribution.hourly_activity(attributed.where(within))
     lake.replace(FUNCTION_ACTIVITY_HOURLY, f"({conditions.in_spans('hour', parts)}) AND behaviour = '{PEER}'", activity)
     progress(2, 3)

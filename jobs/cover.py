@@ -41,9 +41,6 @@ def cover(lake: Lake, days: Iterable[date]) -> None:
     if not wanted:
         return
     on_days = on_dates("date", wanted)
-    flows, logs, evidence = (
-        lake.read_days(table, wanted[0], wanted[-1]).where(on_days)
-        for table in (FUNCTION_FLOWS, FLOW_LOGS, INVOCATION_EVIDENCE)
-    )
+    flows, logs, evidence = (lake.read(t).where(on_days) for t in (FUNCTION_FLOWS, FLOW_LOGS, INVOCATION_EVIDENCE))
     rows: DataFrame = coverage(flows, logs, lake.read(IP_LEASES), configs, evidence, polls, failed, wanted)
     lake.replace(COVERAGE, on_days, rows)

@@ -44,10 +44,8 @@ def run(lake: Lake, settings: Settings, window: Window, progress: Progress = qui
     threats.refresh(lake, settings)
     if days:
         on_days = conditions.on_dates("date", days)
-        activity, baselines = (
-            lake.read_days(table, days[0], days[-1]).where(conditions.on_dates(str(table.partition_by), days))
-            for table in (FUNCTION_ACTIVITY_HOURLY, FUNCTION_BASELINES)
-        )
+        activity = lake.read(FUNCTION_ACTIVITY_HOURLY).where(on_days)
+        baselines = lake.read(FUNCTION_BASELINES).where(conditions.on_dates("as_of_date", days))
         judged = judge(daily_sightings(activity), baselines, learning_of(settings))
         lake.replace(NOVELTIES, on_days, novelties(judged, baselines))
         progress(1, 3)

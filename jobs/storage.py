@@ -123,7 +123,11 @@ class Lake:
         return self._read_files(table, files) if files else self.read(table).limit(0).select(_plain_names(table))
 
     def read_days(self, table: Table, first: date, last: date) -> DataFrame:
-        """The rows of these days; all of a table without days."""
+        """The rows of these days; all of a table without days. Not for what goes straight into a table by days.
+
+        Of a single day Sail 0.7 takes the rows for sorted by it while it plans such a write, and then refuses the plan
+        because they are not.
+        """
         day = table.partition_by
         if not day:
             return self.read(table)
