@@ -162,7 +162,7 @@ def change_then_new_peer(history: History, rng: np.random.Generator, effects: Ef
     effects.changes.append(Change(start, start + 7, function.name, "code"))
     call = short(there, bytes_out=6_000, share=0.5)
     _, end, addresses = ride(history, effects, rng, name, function, (start + 60, start + DAY), [call], 20)
-    families = ["change_then_new_behaviour", _EXTERNAL]
+    families = [_EXTERNAL, "change_then_new_behaviour"]  # the usual pipeline's changes are told with what is new
     text = f"new code of {function.name} talks to {there}"
     effects.tell(name, [function.name], start, end, families, text, there, addresses)
 
