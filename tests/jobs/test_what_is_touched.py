@@ -37,8 +37,10 @@ def test_one_more_hour_writes_files_of_its_day_alone(spark: SparkSession, raw: P
     written = {table.name: set(days(lake / table.name, before[table.name])) for table in ALL if table.partition_by}
     # The baseline of a day is known when the day is over.
     assert {day for touched in written.values() for day in touched} == {noon.date().isoformat()}
-    for table in ("flow_logs", "interface_sightings", "polls", "invocation_evidence", "function_flows", "coverage"):
+    for table in ("flow_logs", "interface_snapshots", "invocation_evidence", "function_flows", "coverage"):
         assert written[table], table
+    for table in ("polls", "interface_sightings"):  # not by days
+        assert version(lake, table) == before[table] + 1, table
     # Nothing came or went in that hour.
     assert not written["interfaces"] and not written["ip_leases"] and not written["function_configs"]
 
