@@ -37,9 +37,9 @@ from transforms.schemas import (
     FLOW_LOGS,
     FUNCTION_FLOWS,
     INGESTED_FILES,
+    INTERFACE_SNAPSHOTS,
     IP_LEASES,
     LEASE_EVENTS,
-    POLLS,
     QUALITY_GATES,
     QUALITY_RESULTS,
 )
@@ -212,21 +212,22 @@ def test_a_warning_is_said_and_stops_nothing(spark: SparkSession, lake: Lake) ->
 @pytest.mark.sail_only
 def test_only_what_was_written_is_checked_with_its_date(spark: SparkSession, lake: Lake) -> None:
     """A new file beside older ones of its day, and one of a day of its own."""
-    row = {"operation": "list_functions", "account_id": "123456789012", "region": "eu-west-1", "complete": True}
-    since = lake.written(POLLS, None).version
+    row = {"interface_id": "eni-1", "account_id": "123456789012", "region": "eu-west-1", "complete": True}
+    since = lake.written(INTERFACE_SNAPSHOTS, None).version
     polled = [AT + timedelta(hours=1), AT + timedelta(days=3)]
     for moment in polled:
-        lake.append(POLLS, frame(spark, POLLS, [{**row, "polled_at": moment, "date": moment.date()}]))
-    written = lake.written(POLLS, since)
+        seen = {**row, "polled_at": moment, "date": moment.date()}
+        lake.append(INTERFACE_SNAPSHOTS, frame(spark, INTERFACE_SNAPSHOTS, [seen]))
+    written = lake.written(INTERFACE_SNAPSHOTS, since)
     assert (written.rows, set(written.whole)) == (2, {polled[1].date()})
-    new = lake.read_written(POLLS, written)
+    new = lake.read_written(INTERFACE_SNAPSHOTS, written)
     # As checks ask.
     assert new.agg(F.count("*"), F.count(F.when(F.col("region").isNull(), 1))).collect()[0][:] == (2, 0)
     found = new.toArrow().to_pylist()
     assert sorted((r["polled_at"].astimezone(UTC), r["date"]) for r in found) == [(m, m.date()) for m in polled]
-    assert lake.written(POLLS, written.version).files == {}
+    assert lake.written(INTERFACE_SNAPSHOTS, written.version).files == {}
     # A version that the log has forgotten says nothing of what was new since.
-    assert lake.written(POLLS, 99).rows == lake.read(POLLS).count()
+    assert lake.written(INTERFACE_SNAPSHOTS, 99).rows == lake.read(INTERFACE_SNAPSHOTS).count()
 
 
 @pytest.mark.parametrize(
