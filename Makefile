@@ -100,7 +100,7 @@ test-sail sail-jobs sail-others slow-sail: install
 	$(RUN) pytest --engine sail $(MARKED)
 
 sail-jobs: MARKED := $(wildcard tests/jobs/test_*.py)
-sail-others: MARKED := --ignore-glob '*/tests/jobs/test_*.py'
+sail-others: MARKED := --ignore-glob 'tests/jobs/test_*.py'
 
 test-slow: ## the tests that take minutes each: both engines on one lake, kills, a cluster, Airflow, Superset
 	@$(MAKE) --no-print-directory $(AT_ONCE) slow-sail slow-parity slow-cluster slow-spark test-airflow test-dashboards
