@@ -220,10 +220,7 @@ def test_a_lake_that_the_jobs_made_answers_alike_on_sail_spark_and_trino(
     (tmp_path / "asked").write_text(json.dumps({simulated.root: asked, str(few_rows): ASKED}))
     # This process has told itself by a variable that its Spark is Sail.
     env = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
-    env["JAVA_TOOL_OPTIONS"] = (
-        "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.codegen.wholeStage=false "
-        "-Dspark.sql.codegen.factoryMode=NO_CODEGEN"
-    )
+    env["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     command = [sys.executable, "-m", "tests.jobs.ask_saved", "spark", tmp_path / "asked"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=env) as spark:
         trino.register(Path(simulated.root), "simulated")
