@@ -180,10 +180,15 @@ def _small_files(opened: deltalake.DeltaTable, partition_by: str | None) -> Coun
     return Counter(day for day in days if day is not None or not partition_by)
 
 
+def days(path: str, partition_by: str) -> list[date]:
+    """The days of which there are files, in order; only the log is looked at."""
+    actions = pa.table(patiently(deltalake.DeltaTable, path).get_add_actions(flatten=True))
+    return sorted({day for day in actions[f"partition.{partition_by}"].to_pylist() if day is not None})
+
+
 def has_days(path: str, partition_by: str, first: date, before: date) -> bool:
     """Has it rows of the days [first, before)?"""
-    actions = pa.table(patiently(deltalake.DeltaTable, path).get_add_actions(flatten=True))
-    return any(day is not None and first <= day < before for day in actions[f"partition.{partition_by}"].to_pylist())
+    return any(first <= day < before for day in days(path, partition_by))
 
 
 def drop_days(path: str, partition_by: str, first: date, before: date) -> int:

@@ -6,7 +6,7 @@ DuckDB could read the lake itself, but only with an extension that it downloads 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,7 @@ def _parts(lake: Lake, table: Table, column: str, since: datetime | None) -> Ite
     rows = lake.read(table).select(*table.schema.names)
     if since is not None:
         rows = rows.where(F.col(column) >= F.lit(since.date() if table.partition_by else since))
-    days: list[date] = []
-    if table.partition_by:
-        days = sorted(rows.select(column).distinct().toArrow().column(0).to_pylist())
+    days = [day for day in lake.days(table) if not since or day >= since.date()] if table.partition_by else []
     conditions = [on_dates(column, days[n : n + _AT_ONCE]) for n in range(0, len(days), _AT_ONCE)]
     for condition in conditions if table.partition_by else ["TRUE"]:
         yield rows.where(condition).toArrow().cast(_without_zone(arrow_schema(table.schema)))

@@ -83,10 +83,10 @@ def collect_hours(frame: DataFrame) -> list[datetime]:
 
 def attributed(lake: Lake) -> tuple[datetime, datetime] | None:
     """From the first to the last instant of the days that `attribute` has worked on; None before it has."""
-    row = lake.read(COVERAGE).agg(F.min("date").alias("first"), F.max("date").alias("last")).first()
-    if row is None or row["first"] is None:
+    days = lake.days(COVERAGE)
+    if not days:
         return None
-    first, last = (datetime.combine(day, time(), UTC) for day in (row["first"], row["last"]))
+    first, last = (datetime.combine(day, time(), UTC) for day in (days[0], days[-1]))
     return first, last + timedelta(days=1, microseconds=-1)
 
 

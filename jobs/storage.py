@@ -25,6 +25,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.connect.session import SparkSession as ConnectSession
 from pyspark.sql.types import ArrayType, StructType
 
+from jobs import delta_tables
 from jobs.conditions import on_dates
 from jobs.delta_tables import PROMISES, copied_log
 from jobs.lock import Lock
@@ -110,8 +111,7 @@ class Lake:
 
     def days(self, table: Table) -> list[date]:
         """The days of which a table that is partitioned by them has files, in order; only its log is looked at."""
-        there = _files(patiently(deltalake.DeltaTable, self.path(table)), table.partition_by)
-        return sorted({day for day, _ in there.values() if day})
+        return delta_tables.days(self.path(table), str(table.partition_by))
 
     def read_day(self, table: Table, day: date) -> DataFrame:
         """The rows of one day, without array columns.
