@@ -12,7 +12,7 @@ from simulator.cloudtrail_shapes import Object, management, person
 from simulator.effects import Effects
 from simulator.lifecycle import DAY, History
 from simulator.randomness import stable_id
-from simulator.stage import HOUR, chosen, moment, runs, stranger, working_time
+from simulator.stage import HOUR, chosen, moment, ride, runs, short, static, stranger, working_time
 
 _FOREIGN_ACCOUNT = "111122223333"
 _FAMILY = "control_plane_change"
@@ -24,6 +24,18 @@ def code_by_stranger(history: History, rng: np.random.Generator, effects: Effect
     function, at = _hit(history, rng, effects), _night(history, rng)
     effects.changes.append(Change(at, at + 6, function.name, "code", by=_stranger(rng)))
     _told(effects, "code_by_stranger", function, at, "gets new code from a stranger")
+
+
+def code_by_stranger_new_peer(history: History, rng: np.random.Generator, effects: Effects) -> None:
+    """New code comes from somebody who never deployed anything, and talks to an address outside that nobody knows."""
+    name, function, there = "code_by_stranger_new_peer", chosen(history, rng, effects, static), stranger(rng)
+    at = _night(history, rng)
+    effects.changes.append(Change(at, at + 6, function.name, "code", by=_stranger(rng)))
+    call = short(there, bytes_out=6_000)
+    _, end, addresses = ride(history, effects, rng, name, function, (at + 60, at + 20 * HOUR), [call], 20)
+    families = ["change_then_new_behaviour", "new_external_connection", _FAMILY]
+    text = f"{function.name} gets new code from a stranger, and talks to {there}"
+    effects.tell(name, [function.name], at, end, families, text, there, addresses)
 
 
 def layer_added(history: History, rng: np.random.Generator, effects: Effects) -> None:

@@ -92,6 +92,8 @@ def _dependency(
         fresh = [habit for habit in places if habit[0].peer not in have and len(habit) == 1]
         call = fresh[int(rng.integers(len(fresh)))][0]
         text = f"a release of {function.name} brings {call.peer}"
+        if call.api:
+            acceptable = (*_NEW_PEER, "unusual_api_call")
     call = replace(call, share=float(rng.uniform(0.2, 1.0)), api_share=0.3, life=(since, math.inf))
     quiet = Quiet(kind, function.name, moment, moment + 5 * DAY, acceptable, text)
     return replace(function, calls=(*function.calls, call)), _release(function, moment), quiet

@@ -21,6 +21,7 @@ COMPANY_SCENARIOS: dict[str, Scenario] = {
         network.threat_list_destination,
         network.common_destination,
         network.change_then_new_peer,
+        control.code_by_stranger_new_peer,
         beacons.beacon_regular,
         beacons.beacon_jitter,
         beacons.beacon_missing,
