@@ -65,8 +65,8 @@ DETECTION = Detection(
         "Read `summary`; look `peer_addr` up in your reputation source, and compare bytes_out with bytes_in.",
         "`change` names the last change in the 24 hours before opened_at, and who made it: a release that its owner "
         "confirms ends it here.",
-        "If nobody knows the destination, block it, and read function_flows of that peer_addr from opened_at onward "
-        "for other functions.",
+        "If nobody knows the destination, block it (`leasehold respond plan ALERT` says how, and who would notice), "
+        "and read function_flows of that peer_addr from opened_at onward for other functions.",
     ),
     detect=detect,
     lasting=True,
