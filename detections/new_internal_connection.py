@@ -32,6 +32,7 @@ DETECTION = Detection(
         "A deployment that added a dependency: `change` names the last one in the 24 hours before.",
         "A database that failed over and was used by one or two functions only: of three it is known.",
         "A resource that was given another name (its Name tag): `peer_addr` is an address that was known before.",
+        "Another function on the same interface that knocks at a few doors a day: look whether that one scans, too.",
     ),
     blind_spots=(
         "Functions outside a VPC have no flow logs.",
