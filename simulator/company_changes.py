@@ -86,14 +86,14 @@ def _dependency(
         api = ((f"{source}.amazonaws.com", name),)
         call = replace(known.buckets[2][0], peer="AMAZON elsewhere", api=api, api_region="eu-central-1")
         text = f"a release of {function.name} asks {source} in eu-central-1"
-        kind, acceptable = "new_region", (*_NEW_PEER, "api_new_region", "unusual_api_call")
+        kind, acceptable = "new_region", (*_NEW_PEER, "api_new_region")
     else:
         places = known.inside[vpc] if number % 2 else known.partners
         fresh = [habit for habit in places if habit[0].peer not in have and len(habit) == 1]
         call = fresh[int(rng.integers(len(fresh)))][0]
         text = f"a release of {function.name} brings {call.peer}"
-        if call.api:
-            acceptable = (*_NEW_PEER, "unusual_api_call")
+    if call.api:
+        acceptable = (*acceptable, "unusual_api_call")
     call = replace(call, share=float(rng.uniform(0.2, 1.0)), api_share=0.3, life=(since, math.inf))
     quiet = Quiet(kind, function.name, moment, moment + 5 * DAY, acceptable, text)
     return replace(function, calls=(*function.calls, call)), _release(function, moment), quiet

@@ -122,7 +122,7 @@ def hang_on(
         talks = talks.where(np.zeros(len(talks), dtype=bool))
     nothing = those.where(np.zeros(len(those), dtype=bool))
     effects.activities.append((nothing, talks, asked))
-    times = np.concatenate([talks.start, talks.end, asked.time])
+    times = _some(np.concatenate([talks.start, talks.end, asked.time]), name)
     return float(times.min()), float(times.max()), set(talks.peer_addr.tolist())
 
 
@@ -137,13 +137,20 @@ def act(
     pace: float | None = None,
 ) -> tuple[float, float, set[str]]:
     """Invocations that nobody else would have made, with these calls only."""
-    times = times[(times >= 0) & (times < history.seconds - 3)]
+    times = _some(times[(times >= 0) & (times < history.seconds - 3)], name)
     body = function if pace is None else replace(function, pace=pace)
     invocations, talks, asked = perform(history, body, times, calls, rng, name)
     effects.activities.append((invocations, talks, asked))
     if not len(invocations):
         return float(times[0]), float(times[-1]), set()
     return float(invocations.start.min()), float(invocations.end.max()), set(talks.peer_addr.tolist())
+
+
+def _some(times: Floats, name: str) -> Floats:
+    """The times; ValueError where there is none, since the truth would tell of what never happened."""
+    if not len(times):
+        raise ValueError(f"too little happens in this account for scenario {name}: raise rate or days, or leave it out")
+    return times
 
 
 def short(address: str | Iterable[str], port: int = 443, **more: object) -> Call:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from simulated import Row, Simulated, make
 
 from simulator.account import NAT_PUBLIC_ADDRESSES, SECOND_VPC, VPC
 from simulator.company_scenarios import COMPANY_SCENARIOS
-from simulator.simulate import Options
+from simulator.simulate import Options, simulate
 
 _DAYS = 6
 _START = datetime(2026, 2, 1, tzinfo=UTC)
@@ -295,3 +297,10 @@ def test_the_seed_decides_who_and_when() -> None:
 def test_wrong_options_of_the_company_are_named(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Options(**wrong, start=date(2026, 2, 1))
+
+
+def test_what_cannot_happen_is_not_told_but_named(tmp_path: Path) -> None:
+    quiet = Options(account="company", days=4, functions=30, rate=0.02, seed=2, poll_minutes=240)
+    with pytest.raises(ValueError, match="too little happens in this account for scenario port_scan: raise rate or"):
+        simulate(tmp_path, quiet)
+    simulate(tmp_path, replace(quiet, scenarios=("code_by_stranger",)))
