@@ -86,8 +86,8 @@ DETECTION = Detection(
     runbook=(
         "Read `summary`: what do these functions share: a layer, a package, a role, a subnet?",
         "In function_changes, look for changes of each of them in the day before opened_at.",
-        "If nobody knows `peer_addr`, block it for all of them at once: `leasehold respond plan ALERT` says how, and "
-        "who would notice. Then compare bytes_out.",
+        "If nobody knows `peer_addr`, block it for all of them at once (`leasehold respond plan` of each function's "
+        "own alert on it says how, and who would notice), and compare bytes_out.",
     ),
     detect=detect,
     parameters={"min_functions": 3, "within_days": 3},

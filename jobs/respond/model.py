@@ -143,6 +143,12 @@ class Case:
         """The functions' configurations, as far as they are known."""
         return tuple(one for one in self.history.functions if one.function_name in self.functions)
 
+    def without(self, what: str) -> str:
+        """Why there is nothing to act on: none is known of the functions' subnets, roles …"""
+        if not self.functions:
+            return "the alert is about no function"
+        return f"no {what} of {', '.join(self.functions)} is known"
+
 
 @dataclass(frozen=True)
 class Seen:

@@ -24,7 +24,7 @@ def plan(case: Case, seen: Seen | None) -> Way:
     does = "Let no new invocation of the functions start: callers are throttled (429)."
     base = Way(NAME, "Stop the functions (reserved concurrency 0)", does, cannot=_CANNOT)
     if not case.functions:
-        return replace(base, obstacle="the alert is about no function")
+        return replace(base, obstacle=case.without("function"))
     rows = what_stops(case, case.functions)
     work = ", ".join(f"{row['who']} {row['invocations']:,} times on {row['busy_days']} days" for row in rows)
     costs: tuple[str, ...] = (

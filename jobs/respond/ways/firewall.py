@@ -34,7 +34,7 @@ def plan(case: Case, seen: Seen | None) -> Way:
         return replace(base, obstacle=case.no_destination)
     vpcs = sorted({place.vpc_id for place in case.places if place.vpc_id})
     if not vpcs:
-        return replace(base, obstacle=f"no VPC of {', '.join(case.functions)} is known")
+        return replace(base, obstacle=case.without("VPC"))
     rows = who_talks(case.history, network, lambda one: one.vpc_id is None or one.vpc_id in vpcs)
     costs = (
         in_words(case, rows),

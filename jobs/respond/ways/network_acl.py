@@ -27,7 +27,7 @@ def plan(case: Case, seen: Seen | None) -> Way:
         return replace(base, obstacle=case.no_destination)
     subnets = {subnet for place in case.places for subnet in place.subnet_ids}
     if not subnets:
-        return replace(base, obstacle=f"no subnets of {', '.join(case.functions)} are known")
+        return replace(base, obstacle=case.without("subnet"))
     acls = [acl for acl in (seen.acls if seen else ()) if subnets & _subnets(acl)]
     reached = subnets.union(*[_subnets(acl) for acl in acls])
     rows = who_talks(case.history, network, lambda one: _from(one, reached))

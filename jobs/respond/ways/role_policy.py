@@ -29,8 +29,7 @@ def plan(case: Case, seen: Seen | None) -> Way:
     base = Way(NAME, "Deny the functions' roles, until a date", does, cannot=_CANNOT)
     roles = sorted({place.role for place in case.places if place.role})
     if not roles:
-        names = ", ".join(case.functions)
-        return replace(base, obstacle=f"no role of {names} is known" if names else "the alert is about no function")
+        return replace(base, obstacle=case.without("role"))
     sharing = sorted({place.function_name for place in case.history.functions if place.role in roles})
     rows = what_stops(case, sharing)
     calls = ", ".join(f"{row['who']} {row['api_calls']:,} of {row['apis']} sorts" for row in rows)

@@ -43,7 +43,7 @@ def plan(case: Case, seen: Seen | None) -> Way:
         return replace(base, obstacle=case.no_destination)
     groups = {group for place in case.places for group in place.security_group_ids}
     if not groups:
-        return replace(base, obstacle=f"no security groups of {', '.join(case.functions)} are known")
+        return replace(base, obstacle=case.without("security group"))
     if seen is None:
         return _told(base, case, groups, network)
     if "rules" in seen.failures:

@@ -283,3 +283,21 @@ def test_a_shared_acl_and_a_full_one() -> None:
     assert way.obstacle.startswith("acl-1 has 20 outbound rules for IPv4 of 20 (network_acl_rules)")
     [way] = [w for w in ways(case, Seen()) if w.name == "network acl"]
     assert way.obstacle == "no network ACL of subnet-1, subnet-2 was found"
+
+
+def test_of_whom_nothing_is_known() -> None:
+    """As an alert on what several unrelated functions do, or one on a function that was never polled."""
+
+    def obstacles(*functions: str) -> dict[str, str]:
+        past = History("2026-02-01", "2026-03-08")
+        case = Case("a1", "123456789012", "eu-west-1", functions, ip_network("198.51.100.66"), past, ())
+        return {way.name: way.obstacle for way in ways(case, None)}
+
+    assert set(obstacles().values()) == {"the alert is about no function"}
+    assert obstacles("f", "g") == {
+        "network acl": "no subnet of f, g is known",
+        "network firewall": "no VPC of f, g is known",
+        "security group": "no security group of f, g is known",
+        "role policy": "no role of f, g is known",
+        "reserved concurrency": "",
+    }
